@@ -1,0 +1,136 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"runtime"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/alexedwards/argon2id"
+	"golang.org/x/crypto/bcrypt"
+	"golang.org/x/sync/semaphore"
+	"golang.org/x/text/unicode/norm"
+)
+
+// argon2idParams are the minimum of OWASP's Password Storage Cheat Sheet: 19 MiB, two passes, one lane.
+// Fixed, unlike the library's default, whose lanes depend on the machine.
+var argon2idParams = argon2id.Params{Memory: 19 << 10, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
+
+// maxPasswordBytes bounds the work that an unknown caller can ask for. Longer ones are refused, not cut.
+const maxPasswordBytes = 1024
+
+// passwordHasher hashes and checks passwords, as many at once as there are cores.
+type passwordHasher struct {
+	minLength int
+	slots     *semaphore.Weighted
+	decoy     string // the hash of no password
+}
+
+func newPasswordHasher(minLength int) (*passwordHasher, error) {
+	nobody, err := newID()
+	if err != nil {
+		return nil, err
+	}
+	decoy, err := argon2id.CreateHash(nobody.String(), &argon2idParams)
+	if err != nil {
+		return nil, err
+	}
+	return &passwordHasher{
+		minLength: minLength,
+		slots:     semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0))),
+		decoy:     decoy,
+	}, nil
+}
+
+// canonical returns a password in NFC (NIST SP 800-63B-4 §3.1.1.2), so that it is one password however a
+// keyboard composes it; nothing else about it is changed. It reports false for what cannot be one.
+func canonical(password Secret) (string, bool) {
+	typed := password.Reveal()
+	if len(typed) > maxPasswordBytes || !utf8.ValidString(typed) || strings.ContainsRune(typed, 0) {
+		return "", false
+	}
+	composed := norm.NFC.String(typed)
+	return composed, len(composed) <= maxPasswordBytes
+}
+
+// check refuses a password that must not be chosen. Errors: *InvalidInputError, *WeakPasswordError.
+func (h *passwordHasher) check(password Secret) error {
+	composed, ok := canonical(password)
+	if !ok {
+		return &InvalidInputError{Field: "password", Problem: fmt.Sprintf("is longer than %d bytes or not valid text", maxPasswordBytes)}
+	}
+	if utf8.RuneCountInString(composed) < h.minLength {
+		return &WeakPasswordError{Problem: fmt.Sprintf("Choose a password of at least %d characters.", h.minLength)}
+	}
+	return nil
+}
+
+// hash returns the PHC string of a password that check let through.
+func (h *passwordHasher) hash(ctx context.Context, password Secret) (string, error) {
+	composed, _ := canonical(password)
+	if err := h.slots.Acquire(ctx, 1); err != nil {
+		return "", waiting(ctx, "hash password", err)
+	}
+	defer h.slots.Release(1)
+	hash, err := argon2id.CreateHash(composed, &argon2idParams)
+	if err != nil {
+		return "", fmt.Errorf("hash password: %w", err)
+	}
+	return hash, nil
+}
+
+// verify reports whether a hash, of argon2id or bcrypt, is that of a password. An empty hash stands for
+// nobody: it takes the same time and is false.
+func (h *passwordHasher) verify(ctx context.Context, hash string, password Secret) (bool, error) {
+	composed, ok := canonical(password)
+	if !ok {
+		return false, nil // what can be no password is refused alike for everybody, before the work
+	}
+	if err := h.slots.Acquire(ctx, 1); err != nil {
+		return false, waiting(ctx, "check password", err)
+	}
+	defer h.slots.Release(1)
+	switch {
+	case hash == "":
+		_, err := argon2id.ComparePasswordAndHash(composed, h.decoy)
+		return false, err
+	case isBcrypt(hash):
+		return verifyBcrypt(hash, composed, password)
+	}
+	match, err := argon2id.ComparePasswordAndHash(composed, hash)
+	if err != nil {
+		return false, fmt.Errorf("check password: %w", err)
+	}
+	return match, nil
+}
+
+// weaker reports whether a hash is to be replaced now that its password is at hand.
+func (h *passwordHasher) weaker(hash string) bool {
+	params, _, _, err := argon2id.DecodeHash(hash)
+	return err != nil || params.Memory < argon2idParams.Memory || params.Iterations < argon2idParams.Iterations ||
+		params.SaltLength < argon2idParams.SaltLength || params.KeyLength < argon2idParams.KeyLength
+}
+
+func isBcrypt(hash string) bool {
+	return strings.HasPrefix(hash, "$2a$") || strings.HasPrefix(hash, "$2b$") || strings.HasPrefix(hash, "$2y$")
+}
+
+// verifyBcrypt checks a hash that was brought from elsewhere: made of the password as it was typed, and
+// of its first 72 bytes (OpenBSD's bcrypt ignores the rest; $2y$ is PHP's name for $2b$).
+func verifyBcrypt(hash, composed string, typed Secret) (bool, error) {
+	for _, candidate := range []string{composed, typed.Reveal()} {
+		err := bcrypt.CompareHashAndPassword([]byte(hash), []byte(candidate[:min(len(candidate), 72)]))
+		if err == nil {
+			return true, nil
+		}
+		if !errors.Is(err, bcrypt.ErrMismatchedHashAndPassword) {
+			return false, fmt.Errorf("check password: %w", err)
+		}
+		if candidate == typed.Reveal() {
+			break // nothing was composed
+		}
+	}
+	return false, nil
+}

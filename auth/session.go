@@ -1,0 +1,134 @@
+package auth
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Session is one sign-in of one user on one device, as that user may see it.
+type Session struct {
+	ID         uuid.UUID
+	UserID     uuid.UUID
+	DeviceName *string
+	UserAgent  *string
+	IP         *string
+	CreatedAt  time.Time
+	LastUsedAt time.Time
+	ExpiresAt  time.Time // the absolute end, which no refresh moves
+	Current    bool      // whether it is the session that asks
+}
+
+// EndReason says why a session is over.
+type EndReason string
+
+// The reasons, as clients see them and as they are stored.
+const (
+	Revoked           EndReason = "REVOKED"        // by its user, from another session
+	SignedOut         EndReason = "SIGNED_OUT"     // by its user, from itself
+	Expired           EndReason = "EXPIRED"        // Settings.SessionTTL has passed
+	Idle              EndReason = "IDLE"           // Settings.SessionIdleTTL has passed without a refresh
+	ReuseDetected     EndReason = "REUSE_DETECTED" // a refresh token was used again: RFC 9700 §4.14.2
+	PasswordChanged   EndReason = "PASSWORD_CHANGED"
+	UserDisabled      EndReason = "USER_DISABLED"
+	Admin             EndReason = "ADMIN"               // by an operator
+	StorageRolledBack EndReason = "STORAGE_ROLLED_BACK" // the database lost a rotation that it had committed
+)
+
+// SessionState is a session's whole row, with its user.
+type SessionState struct {
+	Session
+	User User
+
+	IdleExpiresAt time.Time
+	RevokedAt     *time.Time
+	RevokeReason  EndReason // empty while RevokedAt is nil
+
+	Generation          uint32
+	ConfirmedGeneration uint32 // the newest that a client has shown to have, 0 at first
+	RefreshHash         []byte // SHA-256 of the live refresh token's secret
+	RefreshSeed         []byte // nil once no retry can need it
+	RefreshKeyID        string // the refresh key that the live token was made with
+	RefreshedAt         time.Time
+
+	// Of retries outside the grace time: the last generation that saw one, and how many generations in
+	// a row did.
+	LateRetryGeneration uint32
+	LateRetryStreak     int
+}
+
+// endReason returns why the session is over at a moment, and false while it is live. What came first
+// counts: revoking an expired session does not change why it ended.
+func (s *SessionState) endReason(now time.Time) (EndReason, bool) {
+	end, reason := s.IdleExpiresAt, Idle
+	if !s.ExpiresAt.After(end) {
+		end, reason = s.ExpiresAt, Expired
+	}
+	switch {
+	case s.RevokedAt != nil && s.RevokedAt.Before(end):
+		return s.RevokeReason, true
+	case !end.After(now), s.RevokedAt != nil:
+		return reason, true
+	case s.User.DisabledAt != nil:
+		return UserDisabled, true
+	}
+	return "", false
+}
+
+// Sessions returns the live sessions of a user that this Service returned, the last used first, at most
+// a hundred; the one that the user was read through is Current.
+func (s *Service) Sessions(ctx context.Context, user *User) ([]Session, error) {
+	sessions, err := s.store.Sessions(ctx, user.ID, s.now(), 100)
+	if err != nil {
+		return nil, fmt.Errorf("list sessions: %w", err)
+	}
+	for i := range sessions {
+		sessions[i].Current = sessions[i].ID == user.SessionID
+	}
+	return sessions, nil
+}
+
+// newSession returns the first generation of a session and its refresh token.
+func (s *Service) newSession(userID uuid.UUID, deviceName *string, client Client, now time.Time) (*NewSession, Secret, error) {
+	id, err := newID()
+	if err != nil {
+		return nil, "", err
+	}
+	token := s.keys.currentRefreshKey.first(id)
+	expiresAt := now.Add(s.settings.SessionTTL)
+	return &NewSession{
+		Session: Session{
+			ID: id, UserID: userID,
+			DeviceName: deviceName, UserAgent: optional(client.UserAgent), IP: optional(client.IP),
+			CreatedAt: now, LastUsedAt: now, ExpiresAt: expiresAt,
+		},
+		IdleExpiresAt: earlier(now.Add(s.settings.SessionIdleTTL), expiresAt),
+		RefreshHash:   token.hash(),
+		RefreshKeyID:  token.key.id.String(),
+	}, token.encode(), nil
+}
+
+// state returns the row that a new session has after it was stored.
+func (n *NewSession) state(user User) *SessionState {
+	user.SessionID = n.ID
+	return &SessionState{
+		Session: n.Session, User: user, IdleExpiresAt: n.IdleExpiresAt,
+		Generation: 1, RefreshHash: n.RefreshHash, RefreshKeyID: n.RefreshKeyID, RefreshedAt: n.CreatedAt,
+	}
+}
+
+func optional(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}
+
+func earlier(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,131 @@
+package auth
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Store is what the domain needs of a database.
+//
+// Every method is atomic, and is finished, or failed, when it returns: what it acknowledged survives the
+// death of the database. A method that changes something goes on when its context is cancelled, within a
+// time of the store's own, and may run more than once with the same arguments and one effect. Where the
+// database is away or cannot serve, the error is ErrUnavailable; the effect of a change is then unknown.
+// Times have microseconds and are in UTC.
+type Store interface {
+	UserStore
+	SessionStore
+	KeyStore
+}
+
+// UserStore keeps people.
+type UserStore interface {
+	// CreateUser stores a user and, where session is not nil, a first session of that user.
+	// Errors: ErrEmailTaken.
+	CreateUser(ctx context.Context, user NewUser, session *NewSession) error
+	// UserByEmail returns the user with a normalised address and the password hash. Errors: ErrNotFound.
+	UserByEmail(ctx context.Context, normalizedEmail string) (*User, string, error)
+	// ReplacePasswordHash stores a new hash where the old one still stands, and otherwise does nothing.
+	ReplacePasswordHash(ctx context.Context, userID uuid.UUID, oldHash, newHash string) error
+	// Users returns users by normalised address, after the one that is given.
+	Users(ctx context.Context, after string, limit int) ([]User, error)
+	// DisableUser disables a user and ends the user's live sessions with the reason UserDisabled. It
+	// returns how many it ended; mark is that of SessionEnd. Errors: ErrNotFound.
+	DisableUser(ctx context.Context, normalizedEmail string, now time.Time, mark uuid.UUID) (int, error)
+}
+
+// SessionStore keeps sessions, one row each.
+type SessionStore interface {
+	// CreateSession stores a session if its user is enabled and still has the password hash that the
+	// user was let in by. Errors: ErrNotFound where not.
+	CreateSession(ctx context.Context, session NewSession, passwordHash string) error
+	// Session returns a session, live or not, with its user. Errors: ErrNotFound.
+	Session(ctx context.Context, id uuid.UUID) (*SessionState, error)
+	// Sessions returns the live sessions of a user, the last used first.
+	Sessions(ctx context.Context, userID uuid.UUID, now time.Time, limit int) ([]Session, error)
+	// Rotate replaces the live refresh token of a live session, in one guarded statement, and returns
+	// the session as it then is. Errors: ErrNotFound where the guard did not hold.
+	Rotate(ctx context.Context, rotation Rotation) (*SessionState, error)
+	// CountLateRetry records that a generation saw a retry outside the grace time, once per generation,
+	// and returns the session as it then is. Errors: ErrNotFound where the session was revoked or has
+	// another generation.
+	CountLateRetry(ctx context.Context, id uuid.UUID, generation uint32) (*SessionState, error)
+	// EndSession revokes a session that was not revoked before, and returns it as it then is.
+	// Errors: ErrNotFound where it was, where there is none, or where it is not the given user's.
+	EndSession(ctx context.Context, end SessionEnd) (*SessionState, error)
+	// Confirm records which generations clients have shown to have. It never goes back.
+	Confirm(ctx context.Context, confirmations []Confirmation) error
+}
+
+// KeyStore keeps the sealed keys of the ring.
+type KeyStore interface {
+	// Keys returns all keys by kind and number.
+	Keys(ctx context.Context) ([]SealedKey, error)
+	// AddKey stores a key unless there is one of its kind and number already.
+	AddKey(ctx context.Context, key SealedKey) error
+	// ResealKey replaces the sealed form of a key where the old one still stands.
+	ResealKey(ctx context.Context, key SealedKey, oldSealed []byte) error
+}
+
+// NewUser is a user to store.
+type NewUser struct {
+	User
+	NormalizedEmail string
+	PasswordHash    string // PHC string of argon2id, or bcrypt
+}
+
+// NewSession is a session to store, at generation 1 and with nothing confirmed.
+type NewSession struct {
+	Session
+	IdleExpiresAt time.Time
+	RefreshHash   []byte
+	RefreshKeyID  string
+}
+
+// Rotation is the step of a session from one generation to the next.
+type Rotation struct {
+	SessionID  uuid.UUID
+	Generation uint32 // guard: the session's generation before it
+	Hash       []byte // guard: the hash of the refresh token that was presented
+
+	NextHash      []byte
+	Seed          []byte
+	RefreshKeyID  string
+	Now           time.Time
+	IdleExpiresAt time.Time // the session's ExpiresAt where that is earlier
+	UserAgent     *string
+	IP            *string
+}
+
+// SessionEnd is the revocation of a session.
+type SessionEnd struct {
+	SessionID uuid.UUID
+	UserID    *uuid.UUID // guard, where it is not nil: whose session it must be
+	Reason    EndReason
+	Now       time.Time
+	// Mark is a fresh id, stored with the revocation: the same end that runs twice, because the answer
+	// of the first was lost, knows its own effect by it.
+	Mark uuid.UUID
+	// Event is whether to record the end as a security event in the same transaction.
+	Event bool
+}
+
+// Confirmation is the proof that a client holds a generation.
+type Confirmation struct {
+	SessionID  uuid.UUID
+	Generation uint32
+	UsedAt     time.Time
+	// ForgetSeedBefore is when the session's refresh seed, if made before it, can no longer be needed.
+	ForgetSeedBefore time.Time
+}
+
+// SealedKey is a key of the ring as it is stored.
+type SealedKey struct {
+	Kind      string
+	Number    int // counts up per kind, from 1
+	ID        string
+	Sealed    []byte
+	CreatedAt time.Time
+}

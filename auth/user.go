@@ -1,0 +1,110 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/google/uuid"
+)
+
+// Role is what a user may do.
+type Role string
+
+// The roles, as they stand in the schema and in the `roles` claim.
+const (
+	RoleUser  Role = "USER"
+	RoleAdmin Role = "ADMIN"
+)
+
+// User is a person with an account.
+type User struct {
+	ID         uuid.UUID
+	Email      string // as it was typed
+	Name       *string
+	Role       Role
+	CreatedAt  time.Time
+	DisabledAt *time.Time // nil while the account is enabled
+	SessionID  uuid.UUID  // the session that the user was read through, uuid.Nil where none
+}
+
+// AddUser makes an account without signing anyone in. The operator's counterpart of SignUp: it works
+// while sign-up is closed. Errors: *InvalidInputError, *WeakPasswordError, ErrEmailTaken.
+func (s *Service) AddUser(ctx context.Context, email string, password Secret) (*User, error) {
+	user, err := s.newUser(ctx, email, password, nil, s.now())
+	if err != nil {
+		return nil, err
+	}
+	if err := s.store.CreateUser(ctx, *user, nil); err != nil {
+		return nil, fmt.Errorf("add user: %w", err)
+	}
+	return &user.User, nil
+}
+
+// Users returns up to limit users in the order of their normalised e-mail addresses, those that come
+// after the given address; all of them when it is empty.
+func (s *Service) Users(ctx context.Context, after string, limit int) ([]User, error) {
+	if after != "" {
+		normal, err := NormalizeEmail(after)
+		if err != nil {
+			return nil, err
+		}
+		after = normal
+	}
+	users, err := s.store.Users(ctx, after, limit)
+	if err != nil {
+		return nil, fmt.Errorf("list users: %w", err)
+	}
+	return users, nil
+}
+
+// DisableUser bars a user from signing in and ends all sessions of that user, in one transaction.
+// It reports how many sessions it ended. Disabling twice is no error. Errors: *InvalidInputError
+// where there is no such user.
+func (s *Service) DisableUser(ctx context.Context, email string) (ended int, err error) {
+	normal, err := NormalizeEmail(email)
+	if err != nil {
+		return 0, err
+	}
+	mark, err := newID()
+	if err != nil {
+		return 0, err
+	}
+	ended, err = s.store.DisableUser(ctx, normal, s.now(), mark)
+	if errors.Is(err, ErrNotFound) {
+		return 0, &InvalidInputError{Field: "email", Problem: "nobody has this address"}
+	}
+	if err != nil {
+		return 0, fmt.Errorf("disable user: %w", err)
+	}
+	return ended, nil
+}
+
+// newUser checks what a person typed and hashes the password.
+func (s *Service) newUser(ctx context.Context, email string, password Secret, name *string, now time.Time) (*NewUser, error) {
+	normal, err := NormalizeEmail(email)
+	if err != nil {
+		return nil, err
+	}
+	name, err = label("name", name, 200)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.passwords.check(password); err != nil {
+		return nil, err
+	}
+	id, err := newID()
+	if err != nil {
+		return nil, err
+	}
+	hash, err := s.passwords.hash(ctx, password)
+	if err != nil {
+		return nil, err
+	}
+	return &NewUser{
+		User:            User{ID: id, Email: email, Name: name, Role: RoleUser, CreatedAt: now},
+		NormalizedEmail: normal,
+		PasswordHash:    hash,
+	}, nil
+}

@@ -1,0 +1,146 @@
+// Package db keeps Latchkey's users, sessions and keys in SQLite or PostgreSQL. It implements
+// [auth.Store] with the same statements on both; only migrations and opening differ.
+//
+// Every change is one guarded statement, or a transaction, that may run twice with one effect: drivers
+// repeat a statement whose answer was lost without telling, and so does this package.
+package db
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/jmoiron/sqlx"
+
+	"latchkey/auth"
+)
+
+// Store is a database. It is safe for concurrent use.
+type Store struct {
+	write   *sqlx.DB
+	read    *sqlx.DB // the same as write where the database allows many writers
+	timeout time.Duration
+	log     *slog.Logger
+}
+
+var _ auth.Store = (*Store)(nil)
+
+// Options say how to reach a database. All must be set.
+type Options struct {
+	URL     string        // sqlite:PATH or postgres://…
+	Timeout time.Duration // the most that one operation takes, its retries included
+	Log     *slog.Logger  // at debug level it gets every statement, without its arguments
+}
+
+// Open opens a database and brings its schema up to date; however many servers do so at once, each
+// migration runs once. A database that is away is an error here. Errors never contain the password.
+func Open(ctx context.Context, options Options) (*Store, error) {
+	store := &Store{timeout: options.Timeout, log: options.Log}
+	var migrations migrations
+	var err error
+	switch path, isSQLite := strings.CutPrefix(options.URL, "sqlite:"); {
+	case isSQLite:
+		store.write, store.read, err = openSQLite(path)
+		migrations = sqliteMigrations(path)
+	default:
+		var pool *sql.DB
+		pool, err = openPostgres(options.URL, options.Timeout)
+		store.write = sqlx.NewDb(pool, "postgres")
+		store.read = store.write
+		migrations = postgresMigrations
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open database: %w", err)
+	}
+	if err := migrations.run(ctx, store.write.DB); err != nil {
+		return nil, errors.Join(fmt.Errorf("migrate database: %w", err), store.Close())
+	}
+	return store, nil
+}
+
+// Close closes all connections.
+func (s *Store) Close() error {
+	err := s.write.Close()
+	if s.read != s.write {
+		err = errors.Join(err, s.read.Close())
+	}
+	return err
+}
+
+// Ping reports whether the database answers. Errors: auth.ErrUnavailable.
+func (s *Store) Ping(ctx context.Context) error {
+	return s.do(ctx, func(ctx context.Context) error {
+		var one int
+		return s.reader().get(ctx, &one, `SELECT 1`)
+	})
+}
+
+// do runs an operation, again where the database asks for it, within the store's timeout and whatever
+// becomes of the caller: one that hangs up would otherwise have lib/pq throw a connection away.
+func (s *Store) do(ctx context.Context, operation func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
+	defer cancel()
+	err := withRetry(ctx, operation)
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, sql.ErrNoRows):
+		return auth.ErrNotFound
+	case isUnavailable(err):
+		return fmt.Errorf("%w: %w", auth.ErrUnavailable, err)
+	}
+	return err
+}
+
+// transact runs an operation in a transaction, which may be tried several times.
+func (s *Store) transact(ctx context.Context, operation func(ctx context.Context, tx queries) error) error {
+	return s.do(ctx, func(ctx context.Context) error {
+		tx, err := s.write.BeginTxx(ctx, nil)
+		if err != nil {
+			return err
+		}
+		defer func() { _ = tx.Rollback() }() // no effect after a commit
+		if err := operation(ctx, queries{tx, s.log}); err != nil {
+			return err
+		}
+		return tx.Commit()
+	})
+}
+
+func (s *Store) reader() queries { return queries{s.read, s.log} }
+func (s *Store) writer() queries { return queries{s.write, s.log} }
+
+// queries runs statements, written with ?, on a pool or in a transaction.
+type queries struct {
+	on  sqlx.ExtContext
+	log *slog.Logger
+}
+
+// get reads the one row of a statement. Errors: sql.ErrNoRows.
+func (q queries) get(ctx context.Context, dest any, statement string, args ...any) error {
+	return sqlx.GetContext(ctx, q.on, dest, q.prepare(ctx, statement), args...)
+}
+
+// all reads the rows of a statement.
+func (q queries) all(ctx context.Context, dest any, statement string, args ...any) error {
+	return sqlx.SelectContext(ctx, q.on, dest, q.prepare(ctx, statement), args...)
+}
+
+// exec runs a statement and returns how many rows it changed.
+func (q queries) exec(ctx context.Context, statement string, args ...any) (int, error) {
+	result, err := q.on.ExecContext(ctx, q.prepare(ctx, statement), args...)
+	if err != nil {
+		return 0, err
+	}
+	count, err := result.RowsAffected()
+	return int(count), err
+}
+
+func (q queries) prepare(ctx context.Context, statement string) string {
+	q.log.DebugContext(ctx, "statement", "sql", statement)
+	return q.on.Rebind(statement)
+}

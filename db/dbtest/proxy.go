@@ -1,0 +1,292 @@
+package dbtest
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"io"
+	"net"
+	"net/url"
+	"strings"
+	"sync"
+	"testing"
+)
+
+// Proxy stands between a client and PostgreSQL, understands the frames of their protocol (PostgreSQL's
+// manual, "Message Formats"), counts statements, and fails as networks do: exactly when it is told to.
+type Proxy struct {
+	url      string
+	target   string
+	listener net.Listener
+
+	mu         sync.Mutex
+	thawed     *sync.Cond
+	frozen     bool
+	refusing   bool
+	statements []string
+	lose, cut  string
+	conns      map[net.Conn]struct{}
+}
+
+// NewProxy starts a proxy to the server of a database, until the test ends.
+func NewProxy(t testing.TB, databaseURL string) *Proxy {
+	t.Helper()
+	parsed, err := url.Parse(databaseURL)
+	if err != nil || parsed.Port() == "" {
+		t.Fatal("the proxy needs a database URL with a port")
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &Proxy{target: parsed.Host, listener: listener, conns: map[net.Conn]struct{}{}}
+	p.thawed = sync.NewCond(&p.mu)
+	parsed.Host = listener.Addr().String()
+	options := parsed.Query()
+	options.Set("sslmode", "disable") // the proxy reads along
+	parsed.RawQuery = options.Encode()
+	p.url = parsed.String()
+	go p.accept()
+	t.Cleanup(func() {
+		_ = listener.Close()
+		p.Thaw()
+		p.Refuse()
+	})
+	return p
+}
+
+// URL returns the URL of the database through the proxy.
+func (p *Proxy) URL() string { return p.url }
+
+// Statements returns the text of every statement that was executed since Reset.
+func (p *Proxy) Statements() []string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return append([]string(nil), p.statements...)
+}
+
+// Reset forgets the statements so far.
+func (p *Proxy) Reset() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.statements = nil
+}
+
+// LoseAnswer drops the connection instead of passing on the answer to the next statement that contains a
+// text. The server has executed, and outside a transaction committed, the statement by then.
+func (p *Proxy) LoseAnswer(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.lose = text
+}
+
+// CutAfterError passes on the ErrorResponse to the next statement that contains a text and then drops the
+// connection, before the server says that it is ready.
+func (p *Proxy) CutAfterError(text string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.cut = text
+}
+
+// Freeze holds everything back, in both directions, with all connections open, until Thaw.
+func (p *Proxy) Freeze() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.frozen = true
+}
+
+// Thaw ends Freeze.
+func (p *Proxy) Thaw() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.frozen = false
+	p.thawed.Broadcast()
+}
+
+// Refuse drops all connections and takes no new one until Accept.
+func (p *Proxy) Refuse() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.refusing = true
+	for conn := range p.conns {
+		_ = conn.Close()
+	}
+}
+
+// Accept ends Refuse.
+func (p *Proxy) Accept() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.refusing = false
+}
+
+func (p *Proxy) accept() {
+	for {
+		client, err := p.listener.Accept()
+		if err != nil {
+			return
+		}
+		go p.serve(client)
+	}
+}
+
+func (p *Proxy) serve(client net.Conn) {
+	server, err := net.Dial("tcp", p.target)
+	if err != nil {
+		_ = client.Close()
+		return
+	}
+	p.mu.Lock()
+	refusing := p.refusing
+	p.conns[client], p.conns[server] = struct{}{}, struct{}{}
+	p.mu.Unlock()
+	closeBoth := func() {
+		_ = client.Close()
+		_ = server.Close()
+		p.mu.Lock()
+		delete(p.conns, client)
+		delete(p.conns, server)
+		p.mu.Unlock()
+	}
+	if refusing {
+		closeBoth()
+		return
+	}
+	link := &link{proxy: p, prepared: map[string]string{}}
+	go func() {
+		defer closeBoth()
+		_ = link.forward(client, server)
+	}()
+	defer closeBoth()
+	_ = link.answer(server, client)
+}
+
+// link is one connection through the proxy.
+type link struct {
+	proxy    *Proxy
+	prepared map[string]string // statement name to text; only forward uses it
+
+	mu        sync.Mutex
+	lose, cut bool // what to do to the answer that comes next
+}
+
+// forward passes on what the client says, and takes note of the statements.
+func (l *link) forward(client io.Reader, server io.Writer) error {
+	in := bufio.NewReader(client)
+	startup, err := readBody(in) // the one message without a type
+	if err != nil {
+		return err
+	}
+	l.proxy.waitForThaw()
+	if _, err := server.Write(startup); err != nil {
+		return err
+	}
+	bound := ""
+	for {
+		kind, frame, err := readFrame(in)
+		if err != nil {
+			return err
+		}
+		body := frame[5:]
+		switch kind {
+		case 'P':
+			name, rest := cString(body)
+			l.prepared[name], _ = cString(rest)
+		case 'B':
+			_, rest := cString(body)
+			name, _ := cString(rest)
+			bound = l.prepared[name]
+		case 'E':
+			l.execute(bound)
+		case 'Q':
+			text, _ := cString(body)
+			l.execute(text)
+		}
+		l.proxy.waitForThaw()
+		if _, err := server.Write(frame); err != nil {
+			return err
+		}
+	}
+}
+
+func (l *link) execute(text string) {
+	p := l.proxy
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.statements = append(p.statements, text)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if p.lose != "" && strings.Contains(text, p.lose) {
+		p.lose, l.lose = "", true
+	}
+	if p.cut != "" && strings.Contains(text, p.cut) {
+		p.cut, l.cut = "", true
+	}
+}
+
+var errDropped = errors.New("dropped")
+
+// answer passes on what the server says.
+func (l *link) answer(server io.Reader, client io.Writer) error {
+	in := bufio.NewReader(server)
+	for {
+		kind, frame, err := readFrame(in)
+		if err != nil {
+			return err
+		}
+		l.proxy.waitForThaw()
+		l.mu.Lock()
+		lose, cut := l.lose, l.cut
+		l.mu.Unlock()
+		if lose {
+			if kind == 'Z' { // ready: the statement is done
+				return errDropped
+			}
+			continue
+		}
+		if _, err := client.Write(frame); err != nil {
+			return err
+		}
+		if cut && kind == 'E' {
+			return errDropped
+		}
+	}
+}
+
+func (p *Proxy) waitForThaw() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.frozen {
+		p.thawed.Wait()
+	}
+}
+
+// readBody reads a length and as many bytes as it says, itself included.
+func readBody(in io.Reader) ([]byte, error) {
+	var length [4]byte
+	if _, err := io.ReadFull(in, length[:]); err != nil {
+		return nil, err
+	}
+	size := binary.BigEndian.Uint32(length[:])
+	if size < 4 || size > 1<<24 {
+		return nil, errors.New("not a frame of PostgreSQL's protocol")
+	}
+	frame := append(length[:], make([]byte, size-4)...)
+	_, err := io.ReadFull(in, frame[4:])
+	return frame, err
+}
+
+func readFrame(in *bufio.Reader) (kind byte, frame []byte, err error) {
+	kind, err = in.ReadByte()
+	if err != nil {
+		return 0, nil, err
+	}
+	body, err := readBody(in)
+	return kind, append([]byte{kind}, body...), err
+}
+
+func cString(body []byte) (text string, rest []byte) {
+	before, after, _ := bytes.Cut(body, []byte{0})
+	return string(before), after
+}

@@ -1,0 +1,212 @@
+package dbtest
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// errMissing says that PostgreSQL's programs are not installed.
+var errMissing = errors.New("no initdb found")
+
+func isMissing(err error) bool { return errors.Is(err, errMissing) }
+
+// Server is a private, throw-away PostgreSQL server on this machine.
+type Server struct {
+	binaries string // folder
+	folder   string
+	port     int
+	process  *exec.Cmd
+}
+
+// PostgresServer returns a server for one test, which may kill it. It is durable, as one in use is.
+// TEST_DATABASE_URL does not help here: its server is somebody else's to kill.
+func PostgresServer(t testing.TB) *Server {
+	t.Helper()
+	server, err := startServer(true)
+	if err != nil {
+		missing(t, err)
+	}
+	t.Cleanup(server.remove)
+	return server
+}
+
+// URL returns the URL of the server's first database.
+func (s *Server) URL() string {
+	return fmt.Sprintf("postgres://latchkey@127.0.0.1:%d/postgres?sslmode=disable", s.port)
+}
+
+// Kill ends the server without a chance to say or write anything.
+func (s *Server) Kill(t testing.TB) {
+	t.Helper()
+	if err := s.stop("immediate"); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Start starts the server again, on the same port, and waits until it answers.
+func (s *Server) Start(t testing.TB) {
+	t.Helper()
+	if err := s.start(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func startServer(durable bool) (*Server, error) {
+	binaries, err := findBinaries()
+	if err != nil {
+		return nil, err
+	}
+	// Not TMPDIR, which can be too long for a socket's name.
+	folder, err := os.MkdirTemp("/tmp", "latchkey-postgres-")
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{binaries: binaries, folder: folder}
+	if err := s.create(durable); err != nil {
+		_ = os.RemoveAll(folder)
+		return nil, err
+	}
+	if err := s.start(); err != nil {
+		_ = os.RemoveAll(folder)
+		return nil, err
+	}
+	return s, nil
+}
+
+// findBinaries returns the folder of initdb and postgres: on the PATH, or where packages put them.
+func findBinaries() (string, error) {
+	if path, err := exec.LookPath("initdb"); err == nil {
+		return filepath.Dir(path), nil
+	}
+	for _, pattern := range []string{
+		"/usr/lib/postgresql/*/bin/initdb", "/usr/pgsql-*/bin/initdb",
+		"/opt/homebrew/opt/postgresql*/bin/initdb", "/usr/local/opt/postgresql*/bin/initdb",
+	} {
+		found, _ := filepath.Glob(pattern)
+		if len(found) > 0 {
+			slices.Sort(found)
+			return filepath.Dir(found[len(found)-1]), nil
+		}
+	}
+	return "", errMissing
+}
+
+// command runs one of PostgreSQL's programs, as the user postgres where we are root: it refuses root.
+func (s *Server) command(program string, args ...string) (*exec.Cmd, error) {
+	cmd := exec.Command(filepath.Join(s.binaries, program), args...)
+	cmd.Dir = s.folder
+	cmd.Env = append(os.Environ(), "LC_ALL=C", "PGOPTIONS=")
+	if os.Geteuid() != 0 {
+		return cmd, nil
+	}
+	account, err := user.Lookup("postgres")
+	if err != nil {
+		return nil, fmt.Errorf("PostgreSQL does not run as root: %w", err)
+	}
+	uid, _ := strconv.Atoi(account.Uid)
+	gid, _ := strconv.Atoi(account.Gid)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
+	return cmd, os.Chown(s.folder, uid, gid)
+}
+
+func (s *Server) data() string { return filepath.Join(s.folder, "data") }
+
+func (s *Server) create(durable bool) error {
+	cmd, err := s.command("initdb", "--pgdata", s.data(), "--username=latchkey", "--auth=trust", "--encoding=UTF8", "--no-sync")
+	if err != nil {
+		return err
+	}
+	if output, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("initdb: %w: %s", err, output)
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	s.port = listener.Addr().(*net.TCPAddr).Port
+	_ = listener.Close()
+	settings := fmt.Sprintf("port = %d\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = '%s'\nmax_connections = 200\n", s.port, s.folder)
+	if !durable {
+		settings += "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\n"
+	}
+	file, err := os.OpenFile(filepath.Join(s.data(), "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(settings)
+	return errors.Join(err, file.Close())
+}
+
+func (s *Server) start() error {
+	cmd, err := s.command("postgres", "-D", s.data())
+	if err != nil {
+		return err
+	}
+	log, err := os.OpenFile(filepath.Join(s.folder, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Close() }()
+	cmd.Stdout, cmd.Stderr = log, log
+	if err := cmd.Start(); err != nil {
+		return fmt.Errorf("start postgres: %w", err)
+	}
+	s.process = cmd
+	pool, err := sql.Open("postgres", s.URL())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = pool.Close() }()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for err = pool.PingContext(ctx); err != nil; err = pool.PingContext(ctx) {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			written, _ := os.ReadFile(log.Name())
+			return errors.Join(fmt.Errorf("postgres does not answer: %w: %s", err, tail(string(written))), s.stop("immediate"))
+		}
+	}
+	return nil
+}
+
+func (s *Server) stop(mode string) error {
+	cmd, err := s.command("pg_ctl", "stop", "-D", s.data(), "-m", mode, "-w")
+	if err != nil {
+		return err
+	}
+	output, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("pg_ctl stop: %w: %s", err, output)
+	}
+	_ = s.process.Wait() // its status is that of a killed process
+	return nil
+}
+
+func (s *Server) remove() {
+	if err := s.stop("immediate"); err != nil && s.process.ProcessState == nil {
+		_ = s.process.Process.Kill()
+		_ = s.process.Wait()
+	}
+	_ = os.RemoveAll(s.folder)
+}
+
+func tail(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return strings.Join(lines[max(0, len(lines)-10):], "\n")
+}

@@ -1,0 +1,172 @@
+package db
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/lib/pq"
+)
+
+const poolSize = 16
+
+// openPostgres returns a pool of connections that are never reused once their socket has failed, and on
+// which nothing waits longer than its context allows. It does not connect yet. What the URL leaves open:
+// binary_parameters=yes (one round trip instead of two, and no server-side statement that PgBouncer could
+// mix up), sslmode=require but for this machine itself, connect_timeout, and target_session_attrs=read-write
+// where there are several hosts. Errors never contain the password.
+func openPostgres(rawURL string, timeout time.Duration) (*sql.DB, error) {
+	config, err := postgresConfig(rawURL, timeout)
+	if err != nil {
+		return nil, err
+	}
+	pool := sql.OpenDB(connector{config})
+	pool.SetMaxOpenConns(poolSize)
+	pool.SetMaxIdleConns(poolSize)
+	pool.SetConnMaxLifetime(5 * time.Minute) // after a failover, connections spread over the hosts again
+	return pool, nil
+}
+
+func postgresConfig(rawURL string, timeout time.Duration) (pq.Config, error) {
+	parsed, err := url.Parse(rawURL)
+	if err != nil { // which would quote the URL
+		return pq.Config{}, errors.New("not a postgres:// URL")
+	}
+	config, err := pq.NewConfig(rawURL)
+	if err != nil {
+		message := err.Error()
+		if password, ok := parsed.User.Password(); ok && password != "" {
+			message = strings.ReplaceAll(message, password, "[redacted]")
+		}
+		return pq.Config{}, errors.New(message)
+	}
+	given := parsed.Query()
+	if !given.Has("sslmode") {
+		config.SSLMode = pq.SSLModeRequire
+		if isLocal(config.Host) && len(config.Multi) == 0 {
+			config.SSLMode = pq.SSLModeDisable
+		}
+	}
+	if !given.Has("binary_parameters") {
+		config.BinaryParameters = true
+	}
+	if !given.Has("connect_timeout") {
+		config.ConnectTimeout = timeout
+	}
+	if !given.Has("target_session_attrs") && len(config.Multi) > 0 {
+		config.TargetSessionAttrs = pq.TargetSessionAttrsReadWrite
+	}
+	if !given.Has("fallback_application_name") {
+		config.FallbackApplicationName = "latchkey"
+	}
+	return config, nil
+}
+
+func isLocal(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || strings.HasPrefix(host, "/") || ip != nil && ip.IsLoopback()
+}
+
+// connector connects to PostgreSQL, giving each connection a socket that is watched.
+type connector struct{ config pq.Config }
+
+// Connect implements driver.Connector.
+func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
+	config := c.config.Clone()
+	if deadline, ok := ctx.Deadline(); ok { // which lib/pq heeds while dialing, but not while it logs in
+		config.ConnectTimeout = min(config.ConnectTimeout, time.Until(deadline))
+	}
+	if config.ConnectTimeout <= 0 { // it would wait forever
+		return nil, context.DeadlineExceeded
+	}
+	inner, err := pq.NewConnectorConfig(config)
+	if err != nil {
+		return nil, err
+	}
+	dialer := &socketDialer{}
+	inner.Dialer(dialer)
+	connected, err := inner.Connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	full, ok := connected.(pqConn)
+	if !ok {
+		return nil, errors.Join(fmt.Errorf("%T lacks an interface of database/sql/driver", connected), connected.Close())
+	}
+	return &watchedConn{pqConn: full, socket: dialer.last()}, nil
+}
+
+// Driver implements driver.Connector.
+func (connector) Driver() driver.Driver { return pq.Driver{} }
+
+// pqConn is what a connection of lib/pq can do. An interface that a wrapper forgot would silently cost a
+// feature, such as transactions with options or statements in one round trip.
+type pqConn interface {
+	driver.Conn
+	driver.ConnBeginTx
+	driver.ConnPrepareContext
+	driver.ExecerContext
+	driver.NamedValueChecker
+	driver.Pinger
+	driver.QueryerContext
+	driver.SessionResetter
+	driver.Validator
+}
+
+// watchedConn is a connection that knows the state of its socket.
+//
+// lib/pq takes an ErrorResponse for the end of a statement even where the socket drops before the server
+// is ready again, and the next statement on that connection fails with "there is already a query being
+// processed" (lib/pq#1320, #1450). And a context's deadline does not wake a read from a server that has
+// stopped answering (lib/pq#620).
+type watchedConn struct {
+	pqConn
+	socket *socket
+}
+
+// QueryContext implements driver.QueryerContext.
+func (c *watchedConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
+	c.socket.obey(ctx)
+	return c.pqConn.QueryContext(ctx, query, args)
+}
+
+// ExecContext implements driver.ExecerContext.
+func (c *watchedConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
+	c.socket.obey(ctx)
+	return c.pqConn.ExecContext(ctx, query, args)
+}
+
+// PrepareContext implements driver.ConnPrepareContext.
+func (c *watchedConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	c.socket.obey(ctx)
+	return c.pqConn.PrepareContext(ctx, query)
+}
+
+// BeginTx implements driver.ConnBeginTx. The deadline holds for the commit as well.
+func (c *watchedConn) BeginTx(ctx context.Context, options driver.TxOptions) (driver.Tx, error) {
+	c.socket.obey(ctx)
+	return c.pqConn.BeginTx(ctx, options)
+}
+
+// Ping implements driver.Pinger.
+func (c *watchedConn) Ping(ctx context.Context) error {
+	c.socket.obey(ctx)
+	return c.pqConn.Ping(ctx)
+}
+
+// ResetSession implements driver.SessionResetter.
+func (c *watchedConn) ResetSession(ctx context.Context) error {
+	if c.socket.failed() {
+		return driver.ErrBadConn
+	}
+	return c.pqConn.ResetSession(ctx)
+}
+
+// IsValid implements driver.Validator.
+func (c *watchedConn) IsValid() bool { return !c.socket.failed() && c.pqConn.IsValid() }

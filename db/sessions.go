@@ -1,0 +1,229 @@
+package db
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"latchkey/auth"
+)
+
+const (
+	sessionColumns = `id, user_id, device_name, user_agent, ip, created_at, last_used_at, expires_at`
+
+	refreshColumns = `idle_expires_at, revoked_at, revoke_reason, refresh_generation, confirmed_generation,
+		refresh_hash, refresh_seed, refresh_key_id, refreshed_at, late_retry_generation, late_retry_streak`
+
+	// stateColumns are a session's whole row with its user's. Subqueries, because RETURNING reaches only
+	// the changed table in SQLite; each is one lookup by primary key.
+	stateColumns = sessionColumns + `, ` + refreshColumns + `,
+		(SELECT email FROM users WHERE users.id = sessions.user_id) AS user_email,
+		(SELECT name FROM users WHERE users.id = sessions.user_id) AS user_name,
+		(SELECT role FROM users WHERE users.id = sessions.user_id) AS user_role,
+		(SELECT created_at FROM users WHERE users.id = sessions.user_id) AS user_created_at,
+		(SELECT disabled_at FROM users WHERE users.id = sessions.user_id) AS user_disabled_at`
+)
+
+type sessionRow struct {
+	ID         uuid.UUID `db:"id"`
+	UserID     uuid.UUID `db:"user_id"`
+	DeviceName *string   `db:"device_name"`
+	UserAgent  *string   `db:"user_agent"`
+	IP         *string   `db:"ip"`
+	CreatedAt  instant   `db:"created_at"`
+	LastUsedAt instant   `db:"last_used_at"`
+	ExpiresAt  instant   `db:"expires_at"`
+}
+
+func (r *sessionRow) session() auth.Session {
+	return auth.Session{
+		ID: r.ID, UserID: r.UserID, DeviceName: r.DeviceName, UserAgent: r.UserAgent, IP: r.IP,
+		CreatedAt: r.CreatedAt.Time, LastUsedAt: r.LastUsedAt.Time, ExpiresAt: r.ExpiresAt.Time,
+	}
+}
+
+type stateRow struct {
+	sessionRow
+	IdleExpiresAt       instant  `db:"idle_expires_at"`
+	RevokedAt           *instant `db:"revoked_at"`
+	RevokeReason        *string  `db:"revoke_reason"`
+	Generation          uint32   `db:"refresh_generation"`
+	ConfirmedGeneration uint32   `db:"confirmed_generation"`
+	RefreshHash         []byte   `db:"refresh_hash"`
+	RefreshSeed         []byte   `db:"refresh_seed"`
+	RefreshKeyID        string   `db:"refresh_key_id"`
+	RefreshedAt         instant  `db:"refreshed_at"`
+	LateRetryGeneration uint32   `db:"late_retry_generation"`
+	LateRetryStreak     int      `db:"late_retry_streak"`
+
+	UserEmail      string    `db:"user_email"`
+	UserName       *string   `db:"user_name"`
+	UserRole       auth.Role `db:"user_role"`
+	UserCreatedAt  instant   `db:"user_created_at"`
+	UserDisabledAt *instant  `db:"user_disabled_at"`
+}
+
+func (r *stateRow) state() *auth.SessionState {
+	state := &auth.SessionState{
+		Session: r.session(),
+		User: auth.User{
+			ID: r.UserID, Email: r.UserEmail, Name: r.UserName, Role: r.UserRole,
+			CreatedAt: r.UserCreatedAt.Time, DisabledAt: r.UserDisabledAt.pointer(), SessionID: r.ID,
+		},
+		IdleExpiresAt: r.IdleExpiresAt.Time, RevokedAt: r.RevokedAt.pointer(),
+		Generation: r.Generation, ConfirmedGeneration: r.ConfirmedGeneration,
+		RefreshHash: r.RefreshHash, RefreshSeed: r.RefreshSeed, RefreshKeyID: r.RefreshKeyID,
+		RefreshedAt:         r.RefreshedAt.Time,
+		LateRetryGeneration: r.LateRetryGeneration, LateRetryStreak: r.LateRetryStreak,
+	}
+	if r.RevokeReason != nil {
+		state.RevokeReason = auth.EndReason(*r.RevokeReason)
+	}
+	return state
+}
+
+// state runs a statement that returns the state of one session.
+func (s *Store) state(ctx context.Context, on queries, statement string, args ...any) (*auth.SessionState, error) {
+	var row stateRow
+	err := s.do(ctx, func(ctx context.Context) error {
+		row = stateRow{}
+		return on.get(ctx, &row, statement, args...)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return row.state(), nil
+}
+
+// insertSession stores a session whose user is enabled and has a password hash, and returns how many
+// rows that were.
+func insertSession(ctx context.Context, on queries, session *auth.NewSession, passwordHash string) (int, error) {
+	return on.exec(ctx, `
+		INSERT INTO sessions (`+sessionColumns+`, idle_expires_at, refresh_generation, confirmed_generation,
+			refresh_hash, refresh_key_id, refreshed_at, late_retry_generation, late_retry_streak)
+		SELECT ?, id, ?, ?, ?, ?, ?, ?, ?, 1, 0, ?, ?, ?, 0, 0
+		FROM users WHERE id = ? AND disabled_at IS NULL AND password_hash = ?
+		ON CONFLICT (id) DO NOTHING`,
+		session.ID, session.DeviceName, session.UserAgent, session.IP, session.CreatedAt, session.LastUsedAt,
+		session.ExpiresAt, session.IdleExpiresAt, session.RefreshHash, session.RefreshKeyID, session.CreatedAt,
+		session.UserID, passwordHash)
+}
+
+// CreateSession implements auth.SessionStore.
+func (s *Store) CreateSession(ctx context.Context, session auth.NewSession, passwordHash string) error {
+	return s.do(ctx, func(ctx context.Context) error {
+		added, err := insertSession(ctx, s.writer(), &session, passwordHash)
+		if err != nil || added == 1 {
+			return err
+		}
+		// None, or our own statement ran and its answer was lost.
+		var id uuid.UUID
+		return s.writer().get(ctx, &id, `SELECT id FROM sessions WHERE id = ?`, session.ID)
+	})
+}
+
+// Session implements auth.SessionStore.
+func (s *Store) Session(ctx context.Context, id uuid.UUID) (*auth.SessionState, error) {
+	return s.state(ctx, s.reader(), `SELECT `+stateColumns+` FROM sessions WHERE id = ?`, id)
+}
+
+// Sessions implements auth.SessionStore.
+func (s *Store) Sessions(ctx context.Context, userID uuid.UUID, now time.Time, limit int) ([]auth.Session, error) {
+	var rows []sessionRow
+	err := s.do(ctx, func(ctx context.Context) error {
+		rows = nil
+		return s.reader().all(ctx, &rows, `
+			SELECT `+sessionColumns+` FROM sessions
+			WHERE user_id = ? AND revoked_at IS NULL AND idle_expires_at > ? AND expires_at > ?
+			ORDER BY last_used_at DESC, id DESC LIMIT ?`, userID, now, now, limit)
+	})
+	if err != nil {
+		return nil, err
+	}
+	sessions := make([]auth.Session, len(rows))
+	for i := range rows {
+		sessions[i] = rows[i].session()
+	}
+	return sessions, nil
+}
+
+// Rotate implements auth.SessionStore.
+func (s *Store) Rotate(ctx context.Context, r auth.Rotation) (*auth.SessionState, error) {
+	return s.state(ctx, s.writer(), `
+		UPDATE sessions SET
+			refresh_generation = refresh_generation + 1, refresh_hash = ?, refresh_seed = ?, refresh_key_id = ?,
+			refreshed_at = ?, confirmed_generation = refresh_generation,
+			late_retry_streak = CASE WHEN late_retry_generation = refresh_generation THEN late_retry_streak ELSE 0 END,
+			idle_expires_at = CASE WHEN expires_at < ? THEN expires_at ELSE ? END,
+			last_used_at = ?, user_agent = ?, ip = ?
+		WHERE id = ? AND refresh_generation = ? AND refresh_hash = ?
+			AND revoked_at IS NULL AND idle_expires_at > ? AND expires_at > ?
+			AND EXISTS (SELECT 1 FROM users WHERE users.id = sessions.user_id AND users.disabled_at IS NULL)
+		RETURNING `+stateColumns,
+		r.NextHash, r.Seed, r.RefreshKeyID,
+		r.Now, r.IdleExpiresAt, r.IdleExpiresAt,
+		r.Now, r.UserAgent, r.IP,
+		r.SessionID, r.Generation, r.Hash, r.Now, r.Now)
+}
+
+// CountLateRetry implements auth.SessionStore.
+func (s *Store) CountLateRetry(ctx context.Context, id uuid.UUID, generation uint32) (*auth.SessionState, error) {
+	return s.state(ctx, s.writer(), `
+		UPDATE sessions SET
+			late_retry_streak = CASE WHEN late_retry_generation = refresh_generation
+				THEN late_retry_streak ELSE late_retry_streak + 1 END,
+			late_retry_generation = refresh_generation
+		WHERE id = ? AND refresh_generation = ? AND revoked_at IS NULL
+		RETURNING `+stateColumns, id, generation)
+}
+
+// EndSession implements auth.SessionStore.
+func (s *Store) EndSession(ctx context.Context, end auth.SessionEnd) (*auth.SessionState, error) {
+	statement := `
+		UPDATE sessions SET revoked_at = ?, revoke_reason = ?, revocation_id = ?
+		WHERE id = ? AND (revoked_at IS NULL OR revocation_id = ?)`
+	args := []any{end.Now, end.Reason, end.Mark, end.SessionID, end.Mark}
+	if end.UserID != nil {
+		statement += ` AND user_id = ?`
+		args = append(args, *end.UserID)
+	}
+	statement += ` RETURNING ` + stateColumns
+	if !end.Event {
+		return s.state(ctx, s.writer(), statement, args...)
+	}
+	var row stateRow
+	err := s.transact(ctx, func(ctx context.Context, tx queries) error {
+		row = stateRow{}
+		if err := tx.get(ctx, &row, statement, args...); err != nil {
+			return err
+		}
+		_, err := tx.exec(ctx, `
+			INSERT INTO session_events (id, session_id, kind, created_at) VALUES (?, ?, ?, ?)
+			ON CONFLICT (id) DO NOTHING`, end.Mark, end.SessionID, end.Reason, end.Now)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return row.state(), nil
+}
+
+// Confirm implements auth.SessionStore.
+func (s *Store) Confirm(ctx context.Context, confirmations []auth.Confirmation) error {
+	return s.transact(ctx, func(ctx context.Context, tx queries) error {
+		for _, c := range confirmations {
+			if _, err := tx.exec(ctx, `
+				UPDATE sessions SET
+					confirmed_generation = ?,
+					last_used_at = CASE WHEN last_used_at < ? THEN ? ELSE last_used_at END,
+					refresh_seed = CASE WHEN refreshed_at < ? THEN NULL ELSE refresh_seed END
+				WHERE id = ? AND refresh_generation = ? AND confirmed_generation < ?`,
+				c.Generation, c.UsedAt, c.UsedAt, c.ForgetSeedBefore,
+				c.SessionID, c.Generation, c.Generation); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}

@@ -1,0 +1,40 @@
+package db
+
+import (
+	"fmt"
+	"net/url"
+	"runtime"
+
+	"github.com/jmoiron/sqlx"
+	_ "modernc.org/sqlite" // the driver "sqlite", in pure Go
+)
+
+// sqliteOptions stand in the DSN, since a PRAGMA by statement would reach one connection of the pool.
+// synchronous=FULL: a commit that was acknowledged survives a power cut.
+const sqliteOptions = "_journal_mode=WAL&_busy_timeout=10000&_foreign_keys=1&_synchronous=FULL&_txlock=immediate&_dqs=0" +
+	"&_timezone=UTC&_time_integer_format=unix_micro&_inttotime=1"
+
+func init() { sqlx.BindDriver("sqlite", sqlx.QUESTION) }
+
+// openSQLite opens a file, making it where there is none, for one writer, which is all that SQLite can
+// serve, and for readers that cannot write.
+func openSQLite(path string) (write, read *sqlx.DB, err error) {
+	// A file: URI, so that a path with a question mark stays one.
+	dsn := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}).String() + "?" + sqliteOptions
+	if write, err = sqlx.Open("sqlite", dsn); err != nil {
+		return nil, nil, err
+	}
+	write.SetMaxOpenConns(1)
+	if err = write.Ping(); err != nil { // makes the file, which a reader must find
+		_ = write.Close()
+		return nil, nil, fmt.Errorf("%s: %w", path, err)
+	}
+	if read, err = sqlx.Open("sqlite", dsn+"&_query_only=1"); err != nil {
+		_ = write.Close()
+		return nil, nil, err
+	}
+	readers := max(4, runtime.GOMAXPROCS(0))
+	read.SetMaxOpenConns(readers)
+	read.SetMaxIdleConns(readers)
+	return write, read, nil
+}

@@ -1,0 +1,119 @@
+package db
+
+import (
+	"context"
+	"time"
+
+	"github.com/google/uuid"
+
+	"latchkey/auth"
+)
+
+const userColumns = `id, email, name, role, created_at, disabled_at`
+
+type userRow struct {
+	ID         uuid.UUID `db:"id"`
+	Email      string    `db:"email"`
+	Name       *string   `db:"name"`
+	Role       auth.Role `db:"role"`
+	CreatedAt  instant   `db:"created_at"`
+	DisabledAt *instant  `db:"disabled_at"`
+}
+
+func (r *userRow) user() auth.User {
+	return auth.User{
+		ID: r.ID, Email: r.Email, Name: r.Name, Role: r.Role,
+		CreatedAt: r.CreatedAt.Time, DisabledAt: r.DisabledAt.pointer(),
+	}
+}
+
+// CreateUser implements auth.UserStore.
+func (s *Store) CreateUser(ctx context.Context, user auth.NewUser, session *auth.NewSession) error {
+	return s.transact(ctx, func(ctx context.Context, tx queries) error {
+		added, err := tx.exec(ctx, `
+			INSERT INTO users (id, email, normalized_email, name, role, password_hash, created_at)
+			VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
+			user.ID, user.Email, user.NormalizedEmail, user.Name, user.Role, user.PasswordHash, user.CreatedAt)
+		if err != nil {
+			return err
+		}
+		if added == 0 {
+			var owner uuid.UUID
+			err := tx.get(ctx, &owner, `SELECT id FROM users WHERE normalized_email = ?`, user.NormalizedEmail)
+			if err != nil {
+				return err
+			}
+			if owner != user.ID {
+				return auth.ErrEmailTaken
+			}
+			return nil // our own transaction was committed, and its answer was lost
+		}
+		if session == nil {
+			return nil
+		}
+		_, err = insertSession(ctx, tx, session, user.PasswordHash)
+		return err
+	})
+}
+
+// UserByEmail implements auth.UserStore.
+func (s *Store) UserByEmail(ctx context.Context, normalizedEmail string) (*auth.User, string, error) {
+	var row struct {
+		userRow
+		PasswordHash string `db:"password_hash"`
+	}
+	err := s.do(ctx, func(ctx context.Context) error {
+		return s.reader().get(ctx, &row,
+			`SELECT `+userColumns+`, password_hash FROM users WHERE normalized_email = ?`, normalizedEmail)
+	})
+	if err != nil {
+		return nil, "", err
+	}
+	user := row.user()
+	return &user, row.PasswordHash, nil
+}
+
+// ReplacePasswordHash implements auth.UserStore.
+func (s *Store) ReplacePasswordHash(ctx context.Context, userID uuid.UUID, oldHash, newHash string) error {
+	return s.do(ctx, func(ctx context.Context) error {
+		_, err := s.writer().exec(ctx,
+			`UPDATE users SET password_hash = ? WHERE id = ? AND password_hash = ?`, newHash, userID, oldHash)
+		return err
+	})
+}
+
+// Users implements auth.UserStore.
+func (s *Store) Users(ctx context.Context, after string, limit int) ([]auth.User, error) {
+	var rows []userRow
+	err := s.do(ctx, func(ctx context.Context) error {
+		rows = nil
+		return s.reader().all(ctx, &rows,
+			`SELECT `+userColumns+` FROM users WHERE normalized_email > ? ORDER BY normalized_email LIMIT ?`, after, limit)
+	})
+	if err != nil {
+		return nil, err
+	}
+	users := make([]auth.User, len(rows))
+	for i := range rows {
+		users[i] = rows[i].user()
+	}
+	return users, nil
+}
+
+// DisableUser implements auth.UserStore.
+func (s *Store) DisableUser(ctx context.Context, normalizedEmail string, now time.Time, mark uuid.UUID) (ended int, err error) {
+	err = s.transact(ctx, func(ctx context.Context, tx queries) error {
+		var id uuid.UUID
+		err := tx.get(ctx, &id,
+			`UPDATE users SET disabled_at = COALESCE(disabled_at, ?) WHERE normalized_email = ? RETURNING id`, now, normalizedEmail)
+		if err != nil {
+			return err
+		}
+		ended, err = tx.exec(ctx, `
+			UPDATE sessions SET revoked_at = ?, revoke_reason = ?, revocation_id = ?
+			WHERE user_id = ? AND (revocation_id = ? OR revoked_at IS NULL AND idle_expires_at > ? AND expires_at > ?)`,
+			now, auth.UserDisabled, mark, id, mark, now, now)
+		return err
+	})
+	return ended, err
+}
