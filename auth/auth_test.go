@@ -117,7 +117,7 @@ var client = auth.Client{UserAgent: "test/1", IP: "192.0.2.1"}
 
 func (s *service) mustSignUp(t *testing.T, email string) *auth.Tokens {
 	t.Helper()
-	tokens, err := s.SignUp(t.Context(), auth.SignUpInput{Email: email, Password: password}, client)
+	tokens, err := s.SignUp(t.Context(), auth.SignUpRequest{Email: email, Password: password}, client)
 	if err != nil {
 		t.Fatalf("sign up: %v", err)
 	}
@@ -126,7 +126,7 @@ func (s *service) mustSignUp(t *testing.T, email string) *auth.Tokens {
 
 func (s *service) mustLogin(t *testing.T, email string) *auth.Tokens {
 	t.Helper()
-	tokens, err := s.Login(t.Context(), auth.LoginInput{Email: email, Password: password}, client)
+	tokens, err := s.Login(t.Context(), auth.LoginRequest{Email: email, Password: password}, client)
 	if err != nil {
 		t.Fatalf("login: %v", err)
 	}

@@ -44,3 +44,8 @@ func (s *Service) Authenticate(ctx context.Context, accessToken Secret) (*Princi
 	state.Session.Current = true
 	return &Principal{User: state.User, Session: state.Session}, nil
 }
+
+// Has reports whether the user may do what a role may. An administrator may do what a user may.
+func (p *Principal) Has(role Role) bool {
+	return p.User.Role == role || p.User.Role == RoleAdmin
+}

@@ -9,8 +9,8 @@ import (
 // maxLabelLength is the most characters of a name that people give to themselves or to a device.
 const maxLabelLength = 200
 
-// SignUpInput is what a person gives to open an account.
-type SignUpInput struct {
+// SignUpRequest is what a person gives to open an account.
+type SignUpRequest struct {
 	Email      string
 	Password   Secret
 	Name       *string
@@ -19,16 +19,16 @@ type SignUpInput struct {
 
 // SignUp makes an account and signs its user in, both or neither.
 // Errors: ErrSignUpClosed, *InvalidInputError, *WeakPasswordError, ErrEmailTaken, ErrUnavailable.
-func (s *Service) SignUp(ctx context.Context, input SignUpInput, client Client) (*Tokens, error) {
+func (s *Service) SignUp(ctx context.Context, request SignUpRequest, client Client) (*Tokens, error) {
 	if s.settings.SignUpClosed {
 		return nil, ErrSignUpClosed
 	}
 	now := s.now()
-	deviceName, err := label("deviceName", input.DeviceName, maxLabelLength)
+	deviceName, err := label("deviceName", request.DeviceName, maxLabelLength)
 	if err != nil {
 		return nil, err
 	}
-	user, err := s.newUser(ctx, input.Email, input.Password, input.Name, now)
+	user, err := s.newUser(ctx, request.Email, request.Password, request.Name, now)
 	if err != nil {
 		return nil, err
 	}
@@ -42,8 +42,8 @@ func (s *Service) SignUp(ctx context.Context, input SignUpInput, client Client) 
 	return s.tokens(session.state(user.User), refreshToken, now)
 }
 
-// LoginInput is what a person gives to sign in.
-type LoginInput struct {
+// LoginRequest is what a person gives to sign in.
+type LoginRequest struct {
 	Email      string
 	Password   Secret
 	DeviceName *string
@@ -52,13 +52,13 @@ type LoginInput struct {
 // Login signs a user in: one read and one write. An unknown address, a disabled account and a wrong
 // password are one answer, after the same work (OWASP Authentication Cheat Sheet).
 // Errors: ErrInvalidCredentials, *InvalidInputError, ErrUnavailable.
-func (s *Service) Login(ctx context.Context, input LoginInput, client Client) (*Tokens, error) {
+func (s *Service) Login(ctx context.Context, request LoginRequest, client Client) (*Tokens, error) {
 	now := s.now()
-	deviceName, err := label("deviceName", input.DeviceName, maxLabelLength)
+	deviceName, err := label("deviceName", request.DeviceName, maxLabelLength)
 	if err != nil {
 		return nil, err
 	}
-	user, hash, err := s.checkCredentials(ctx, input.Email, input.Password)
+	user, hash, err := s.checkCredentials(ctx, request.Email, request.Password)
 	if err != nil {
 		return nil, fmt.Errorf("login: %w", err)
 	}
@@ -73,7 +73,7 @@ func (s *Service) Login(ctx context.Context, input LoginInput, client Client) (*
 	if err != nil {
 		return nil, fmt.Errorf("login: %w", err)
 	}
-	s.renewHash(ctx, user, hash, input.Password)
+	s.renewHash(ctx, user, hash, request.Password)
 	return s.tokens(session.state(*user), refreshToken, now)
 }
 

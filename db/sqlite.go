@@ -3,6 +3,7 @@ package db
 import (
 	"fmt"
 	"net/url"
+	"os"
 	"runtime"
 
 	"github.com/jmoiron/sqlx"
@@ -19,13 +20,21 @@ func init() { sqlx.BindDriver("sqlite", sqlx.QUESTION) }
 // openSQLite opens a file, making it where there is none, for one writer, which is all that SQLite can
 // serve, and for readers that cannot write.
 func openSQLite(path string) (write, read *sqlx.DB, err error) {
+	// SQLite would let everybody read it. Its other files take over the mode of this one.
+	file, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := file.Close(); err != nil {
+		return nil, nil, err
+	}
 	// A file: URI, so that a path with a question mark stays one.
 	dsn := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}).String() + "?" + sqliteOptions
 	if write, err = sqlx.Open("sqlite", dsn); err != nil {
 		return nil, nil, err
 	}
 	write.SetMaxOpenConns(1)
-	if err = write.Ping(); err != nil { // makes the file, which a reader must find
+	if err = write.Ping(); err != nil {
 		_ = write.Close()
 		return nil, nil, fmt.Errorf("%s: %w", path, err)
 	}
