@@ -1,0 +1,71 @@
+package graph
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"runtime"
+
+	"github.com/99designs/gqlgen/graphql/executor"
+	"github.com/99designs/gqlgen/graphql/handler/extension"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"latchkey/auth"
+	"latchkey/graph/generated"
+)
+
+// maxTokens is how many lexical tokens an operation may have. The introspection query of GraphiQL has
+// fewer than 500.
+const maxTokens = 5000
+
+// Options are what an operator can choose.
+type Options struct {
+	Introspection bool
+}
+
+// NewExecutor returns what executes operations for the HTTP edge, which must put a Request into every
+// context. All its errors have a code of the error table and repeat nothing that was sent.
+func NewExecutor(service *auth.Service, log *slog.Logger, options Options) *executor.Executor {
+	return newExecutor(service, log, options, nil)
+}
+
+// newExecutor also takes another schema than the generated one: that of a test.
+func newExecutor(service *auth.Service, log *slog.Logger, options Options, schema *ast.Schema) *executor.Executor {
+	resolver := &Resolver{service: service}
+	executable := generated.NewExecutableSchema(generated.Config{
+		Schema:     schema,
+		Resolvers:  resolver,
+		Directives: generated.DirectiveRoot{RequiresAccessToken: resolver.requiresAccessToken},
+	})
+	presenter := newPresenter(executable.Schema(), log)
+	exec := executor.New(executable)
+	exec.SetErrorPresenter(presenter.present)
+	exec.SetRecoverFunc(func(ctx context.Context, value any) error {
+		LogPanic(ctx, log, value)
+		return errPanic
+	})
+	// No cache of parsed operations: one keeps their text, and so the passwords that stand in them.
+	exec.SetParserTokenLimit(maxTokens)
+	exec.SetDisableSuggestion(true)
+	exec.AroundFields(denyByDefault(options.Introspection))
+	if options.Introspection {
+		exec.Use(extension.Introspection{})
+	}
+	return exec
+}
+
+// LogPanic logs where a panic came from, and the type of its value but not the value: it may hold what a
+// client sent. It is to be called in the deferred function that recovered.
+func LogPanic(ctx context.Context, log *slog.Logger, value any) {
+	callers := make([]uintptr, 32)
+	frames := runtime.CallersFrames(callers[:runtime.Callers(2, callers)])
+	var stack []string
+	for {
+		frame, more := frames.Next()
+		stack = append(stack, fmt.Sprintf("%s:%d", frame.Function, frame.Line))
+		if !more {
+			break
+		}
+	}
+	log.ErrorContext(ctx, "panic", "type", fmt.Sprintf("%T", value), "stack", stack, "requestId", requestOf(ctx).ID)
+}

@@ -1,0 +1,52 @@
+package graph
+
+import (
+	"context"
+	"sync"
+
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
+
+	"latchkey/auth"
+)
+
+// Request is what the HTTP edge knows of a request. It makes one per request and puts it into the context
+// with WithRequest.
+type Request struct {
+	ID          string // stands in the answer's errors and in the log
+	Client      auth.Client
+	AccessToken *auth.Secret // nil where the request brings none; not verified
+
+	once      sync.Once
+	principal *auth.Principal
+	err       error
+}
+
+type requestKey struct{}
+
+// WithRequest returns a context that carries a request.
+func WithRequest(ctx context.Context, request *Request) context.Context {
+	return context.WithValue(ctx, requestKey{}, request)
+}
+
+// requestOf returns the request of a context. Without one it is anonymous.
+func requestOf(ctx context.Context) *Request {
+	if request, ok := ctx.Value(requestKey{}).(*Request); ok {
+		return request
+	}
+	return &Request{}
+}
+
+// authenticate returns whom the request's access token stands for. It is asked only where a guarded field
+// is reached, so that a stale header does not stop login and refreshToken. All fields of a query share one
+// answer; the fields of a mutation run one after another, and each may have ended the session.
+func (r *Request) authenticate(ctx context.Context, service *auth.Service) (*auth.Principal, error) {
+	if r.AccessToken == nil {
+		return nil, &auth.UnauthenticatedError{Reason: auth.TokenMissing}
+	}
+	if graphql.GetOperationContext(ctx).Operation.Operation == ast.Mutation {
+		return service.Authenticate(ctx, *r.AccessToken)
+	}
+	r.once.Do(func() { r.principal, r.err = service.Authenticate(ctx, *r.AccessToken) })
+	return r.principal, r.err
+}
