@@ -1,0 +1,147 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/netip"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/google/uuid"
+
+	"latchkey/auth"
+	"latchkey/graph"
+)
+
+// maxUserAgent is how many bytes of a User-Agent are kept.
+const maxUserAgent = 512
+
+type requestIDKey struct{}
+
+// identify gives a request its id, which a client can quote and an operator find in the log. One that
+// the client sends is ignored: it could be anything, and anybody's.
+func (e *Edge) identify(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := uuid.NewString()
+		w.Header().Set("X-Request-Id", id)
+		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id)))
+	})
+}
+
+func requestID(r *http.Request) string {
+	id, _ := r.Context().Value(requestIDKey{}).(string)
+	return id
+}
+
+// logAccess writes one line per request. No header and no query string is in it.
+func (e *Edge) logAccess(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		start := time.Now()
+		recorded := &recorder{ResponseWriter: w, status: http.StatusOK}
+		defer func() {
+			log := e.log.InfoContext
+			if r.URL.Path == "/healthz" || r.URL.Path == "/readyz" {
+				log = e.log.DebugContext
+			}
+			log(r.Context(), "request", "method", r.Method, "path", r.URL.Path, "status", recorded.status,
+				"bytes", recorded.bytes, "duration", time.Since(start), "ip", clientIP(r), "requestId", requestID(r))
+		}()
+		next.ServeHTTP(recorded, r)
+	})
+}
+
+// recorder notes what was answered.
+type recorder struct {
+	http.ResponseWriter
+	status, bytes int
+	written       bool
+}
+
+func (r *recorder) WriteHeader(status int) {
+	if !r.written {
+		r.status, r.written = status, true
+	}
+	r.ResponseWriter.WriteHeader(status)
+}
+
+func (r *recorder) Write(p []byte) (int, error) {
+	r.written = true
+	n, err := r.ResponseWriter.Write(p)
+	r.bytes += n
+	return n, err
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (r *recorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }
+
+// recoverPanic is the last resort: gqlgen recovers from panics in resolvers before.
+func (e *Edge) recoverPanic(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			value := recover()
+			if value == nil {
+				return
+			}
+			if err, ok := value.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+				panic(value)
+			}
+			graph.LogPanic(graph.WithRequest(r.Context(), &graph.Request{ID: requestID(r)}), e.log, value)
+			e.refuse(w, r, http.StatusInternalServerError, graph.InternalServerError,
+				"Something went wrong here. The log says what, under this request id.")
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// errTwoCredentials says that a request has several Authorization headers: proxies and servers differ in
+// which of them counts (RFC 6750 §2 has one).
+var errTwoCredentials = errors.New("several Authorization headers")
+
+// accessToken returns the bearer token of a request as it was sent, possibly empty, or nil where there is
+// none (RFC 6750 §2.1). Nowhere else is one looked for.
+func accessToken(r *http.Request) (*auth.Secret, error) {
+	headers := r.Header.Values("Authorization")
+	if len(headers) == 0 {
+		return nil, nil
+	}
+	if len(headers) > 1 {
+		return nil, errTwoCredentials
+	}
+	scheme, credentials, _ := strings.Cut(headers[0], " ")
+	if !strings.EqualFold(scheme, "Bearer") { // RFC 9110 §11.1
+		return nil, nil
+	}
+	token := auth.Secret(strings.TrimLeft(credentials, " "))
+	return &token, nil
+}
+
+func clientOf(r *http.Request) auth.Client {
+	return auth.Client{UserAgent: userAgent(r), IP: clientIP(r)}
+}
+
+// userAgent returns what a client calls itself, fit to be shown.
+func userAgent(r *http.Request) string {
+	text := strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(r.UserAgent(), ""))
+	for len(text) > maxUserAgent {
+		_, size := utf8.DecodeLastRuneInString(text[:maxUserAgent+1])
+		text = text[:maxUserAgent+1-size]
+	}
+	return strings.TrimSpace(text)
+}
+
+// clientIP returns the address at the other end of the connection.
+func clientIP(r *http.Request) string {
+	address, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return ""
+	}
+	return address.Addr().Unmap().WithZone("").String()
+}

@@ -1,0 +1,40 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Serve answers on a listener until ctx ends. Then /readyz says so, no new connection is taken, and the
+// requests that are being answered are finished, for as long as shutdownTimeout; an error says that some
+// were not.
+func (e *Edge) Serve(ctx context.Context, listener net.Listener, shutdownTimeout time.Duration) error {
+	server := &http.Server{
+		Handler:           e,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      45 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(e.log.Handler(), slog.LevelDebug), // what scanners do to any open port
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(listener) }()
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve: %w", err)
+	case <-ctx.Done():
+	}
+	e.stopping.Store(true)
+	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+	defer cancel()
+	if err := server.Shutdown(deadline); err != nil {
+		return errors.Join(fmt.Errorf("requests were cut off after %s: %w", shutdownTimeout, err), server.Close())
+	}
+	return nil
+}
