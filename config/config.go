@@ -1,0 +1,45 @@
+// Package config reads the environment, once, into a validated Config. Nothing else reads it.
+package config
+
+import (
+	"log/slog"
+	"time"
+)
+
+// Mode is how careful a server must be.
+type Mode string
+
+// The modes.
+const (
+	Development Mode = "development" // on this machine, with defaults that suit it
+	Production  Mode = "production"  // unsafe settings are refused
+)
+
+// Config is what an operator has chosen. Load has validated it.
+type Config struct {
+	Mode   Mode
+	Listen string // host:port
+
+	DatabaseURL     Secret        // sqlite:PATH or postgres://…
+	DatabaseTimeout time.Duration // the most that one operation takes
+
+	Secret         Secret // empty where it is to be made beside the SQLite database
+	PreviousSecret Secret // empty where there is none
+
+	PublicURL string // the issuer, without a slash at the end
+	Audience  string
+
+	AccessTokenTTL     time.Duration
+	SessionIdleTTL     time.Duration
+	SessionTTL         time.Duration
+	RefreshGrace       time.Duration
+	RefreshRetryWindow time.Duration
+
+	SignUpOpen        bool
+	PasswordMinLength int // code points
+	Introspection     bool
+
+	ShutdownTimeout time.Duration
+	LogFormat       string // text or json
+	LogLevel        slog.Level
+}

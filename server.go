@@ -1,0 +1,124 @@
+// Latchkey signs people in and keeps them signed in. See README.md.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"latchkey/auth"
+	"latchkey/cli"
+	"latchkey/config"
+	"latchkey/db"
+	"latchkey/graph"
+	"latchkey/web"
+)
+
+//go:generate go run github.com/99designs/gqlgen generate
+
+func main() {
+	if err := run(context.Background(), os.Args[1:], os.Getenv); err != nil {
+		fmt.Fprintln(os.Stderr, "latchkey:", err)
+		os.Exit(1)
+	}
+}
+
+// run runs a command, or without arguments the server until it is told to stop.
+func run(ctx context.Context, args []string, getenv func(string) string) error {
+	command := serve
+	if len(args) > 0 {
+		if args[0] == "--help" || args[0] == "-h" || args[0] == "help" {
+			_, err := io.WriteString(os.Stdout, cli.Usage())
+			return err
+		}
+		operate, err := cli.Parse(args)
+		if err != nil {
+			return err
+		}
+		command = func(ctx context.Context, _ config.Config, _ *db.Store, service *auth.Service, _ *slog.Logger) error {
+			return operate(ctx, service, cli.Terminal{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
+		}
+	}
+	cfg, err := config.Load(getenv)
+	if err != nil {
+		return err
+	}
+	log := newLog(cfg)
+	store, err := db.Open(ctx, db.Options{URL: cfg.DatabaseURL.Reveal(), Timeout: cfg.DatabaseTimeout, Log: log})
+	if err != nil {
+		return err
+	}
+	defer func() { _ = store.Close() }()
+	secret, previous, err := cfg.SealingSecrets()
+	if err != nil {
+		return err
+	}
+	ring, err := auth.OpenKeyRing(ctx, store, secret, previous, time.Now())
+	if errors.Is(err, auth.ErrWrongSecret) {
+		return fmt.Errorf("SECRET: %w", err)
+	}
+	if err != nil {
+		return err
+	}
+	service, err := auth.New(store, ring, settings(cfg), time.Now, log)
+	if err != nil {
+		return err
+	}
+	return command(ctx, cfg, store, service, log)
+}
+
+// serve answers requests until SIGINT or SIGTERM, finishes those that it has begun, and writes what is
+// still in memory. A second signal ends the process at once.
+func serve(ctx context.Context, cfg config.Config, store *db.Store, service *auth.Service, log *slog.Logger) error {
+	stopped, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	context.AfterFunc(stopped, stop) // from here on a signal has its usual effect
+
+	listener, err := net.Listen("tcp", cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("LISTEN: %w", err)
+	}
+	log.Info("listening", "url", "http://"+listener.Addr().String(), "mode", cfg.Mode)
+
+	confirming, endConfirming := context.WithCancel(ctx)
+	var background sync.WaitGroup
+	background.Go(func() { service.KeepConfirming(confirming) })
+
+	executor := graph.NewExecutor(service, log, graph.Options{Introspection: cfg.Introspection})
+	err = web.New(executor, store.Ping, log).Serve(stopped, listener, cfg.ShutdownTimeout)
+	endConfirming()
+	background.Wait()
+	err = errors.Join(err, service.FlushConfirmations(ctx))
+	log.Info("stopped")
+	return err
+}
+
+func settings(cfg config.Config) auth.Settings {
+	return auth.Settings{
+		Issuer:             cfg.PublicURL,
+		Audience:           cfg.Audience,
+		AccessTokenTTL:     cfg.AccessTokenTTL,
+		SessionIdleTTL:     cfg.SessionIdleTTL,
+		SessionTTL:         cfg.SessionTTL,
+		RefreshGrace:       cfg.RefreshGrace,
+		RefreshRetryWindow: cfg.RefreshRetryWindow,
+		SignUpClosed:       !cfg.SignUpOpen,
+		PasswordMinLength:  cfg.PasswordMinLength,
+	}
+}
+
+func newLog(cfg config.Config) *slog.Logger {
+	options := &slog.HandlerOptions{Level: cfg.LogLevel}
+	if cfg.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(os.Stderr, options))
+	}
+	return slog.New(slog.NewTextHandler(os.Stderr, options))
+}
