@@ -75,7 +75,7 @@ type sideFileLock struct {
 
 // Lock implements lock.Locker.
 func (l *sideFileLock) Lock(ctx context.Context, _ *sql.DB) error {
-	pool, err := sql.Open("sqlite", "file:"+l.path+"?_txlock=exclusive&_busy_timeout=300000")
+	pool, err := sql.Open("sqlite", sqliteDSN(l.path, "_txlock=exclusive&_busy_timeout=300000"))
 	if err != nil {
 		return err
 	}

@@ -28,8 +28,7 @@ func openSQLite(path string) (write, read *sqlx.DB, err error) {
 	if err := file.Close(); err != nil {
 		return nil, nil, err
 	}
-	// A file: URI, so that a path with a question mark stays one.
-	dsn := (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath()}).String() + "?" + sqliteOptions
+	dsn := sqliteDSN(path, sqliteOptions)
 	if write, err = sqlx.Open("sqlite", dsn); err != nil {
 		return nil, nil, err
 	}
@@ -46,4 +45,9 @@ func openSQLite(path string) (write, read *sqlx.DB, err error) {
 	read.SetMaxOpenConns(readers)
 	read.SetMaxIdleConns(readers)
 	return write, read, nil
+}
+
+// sqliteDSN returns a file: URI, in which a path with a question mark stays one.
+func sqliteDSN(path, options string) string {
+	return (&url.URL{Scheme: "file", Opaque: (&url.URL{Path: path}).EscapedPath(), RawQuery: options}).String()
 }

@@ -25,6 +25,7 @@ type Proxy struct {
 	frozen     bool
 	refusing   bool
 	statements []string
+	roundTrips int
 	lose, cut  string
 	conns      map[net.Conn]struct{}
 }
@@ -66,11 +67,18 @@ func (p *Proxy) Statements() []string {
 	return append([]string(nil), p.statements...)
 }
 
-// Reset forgets the statements so far.
+// RoundTrips returns how often, since Reset, a client has waited for an answer.
+func (p *Proxy) RoundTrips() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.roundTrips
+}
+
+// Reset forgets the statements and round trips so far.
 func (p *Proxy) Reset() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.statements = nil
+	p.statements, p.roundTrips = nil, 0
 }
 
 // LoseAnswer drops the connection instead of passing on the answer to the next statement that contains a
@@ -202,12 +210,22 @@ func (l *link) forward(client io.Reader, server io.Writer) error {
 		case 'Q':
 			text, _ := cString(body)
 			l.execute(text)
+			l.wait()
+		case 'S':
+			l.wait()
 		}
 		l.proxy.waitForThaw()
 		if _, err := server.Write(frame); err != nil {
 			return err
 		}
 	}
+}
+
+// wait counts a message after which the client waits: Query or Sync.
+func (l *link) wait() {
+	l.proxy.mu.Lock()
+	defer l.proxy.mu.Unlock()
+	l.proxy.roundTrips++
 }
 
 func (l *link) execute(text string) {

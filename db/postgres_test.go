@@ -1,0 +1,183 @@
+package db_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"log/slog"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"latchkey/auth"
+	"latchkey/db"
+	"latchkey/db/dbtest"
+)
+
+func openWithin(t *testing.T, url string, timeout time.Duration) *db.Store {
+	t.Helper()
+	store, err := db.Open(t.Context(), db.Options{URL: url, Timeout: timeout, Log: slog.New(slog.DiscardHandler)})
+	check(t, err)
+	t.Cleanup(func() { _ = store.Close() })
+	return store
+}
+
+func wantUnavailable(t *testing.T, err error) {
+	t.Helper()
+	if !errors.Is(err, auth.ErrUnavailable) {
+		t.Fatalf("got %v, want unavailable", err)
+	}
+}
+
+// The fact that every write of ours is built for. If this fails, database/sql or lib/pq has changed.
+func TestAStatementWhoseAnswerIsLostRunsAgainUnseen(t *testing.T) {
+	proxy := dbtest.NewProxy(t, dbtest.Postgres(t))
+	pool, err := sql.Open("postgres", proxy.URL())
+	check(t, err)
+	defer func() { _ = pool.Close() }()
+	_, err = pool.Exec(`CREATE TABLE counter (n bigint NOT NULL)`)
+	check(t, err)
+	_, err = pool.Exec(`INSERT INTO counter VALUES (0)`)
+	check(t, err)
+	proxy.LoseAnswer("UPDATE counter")
+	_, err = pool.Exec(`UPDATE counter SET n = n + 1`)
+	check(t, err)
+	var n int
+	check(t, pool.QueryRow(`SELECT n FROM counter`).Scan(&n))
+	want(t, "counted", n, 2)
+}
+
+func TestAConnectionThatDropsAfterAnErrorIsNotUsedAgain(t *testing.T) {
+	database := dbtest.Postgres(t)
+	open(t, database)
+
+	// lib/pq alone poisons its connection (lib/pq#1320, #1450).
+	proxy := dbtest.NewProxy(t, database)
+	plain, err := sql.Open("postgres", proxy.URL()+"&binary_parameters=yes")
+	check(t, err)
+	defer func() { _ = plain.Close() }()
+	plain.SetMaxOpenConns(1)
+	proxy.CutAfterError("SELECT 1/")
+	_, _ = plain.Exec(`SELECT 1/$1::int`, 0)
+	if _, err := plain.Exec(`SELECT 1`); err == nil {
+		t.Fatal("this lib/pq does not poison a connection any more: watchedConn can go")
+	}
+
+	proxy = dbtest.NewProxy(t, database)
+	store := open(t, proxy.URL())
+	user := newUser("ada@example.com")
+	session := newSession(user.ID)
+	check(t, store.CreateUser(t.Context(), user, &session))
+	for range 20 { // more than the pool has connections
+		proxy.CutAfterError("INSERT INTO users")
+		broken := newUser("grace@example.com")
+		broken.Role = auth.Role("\x00") // an error of PostgreSQL's: 22021
+		if err := store.CreateUser(t.Context(), broken, nil); err == nil {
+			t.Fatal("PostgreSQL took a NUL")
+		}
+		_, err := store.Session(t.Context(), session.ID)
+		check(t, err)
+	}
+}
+
+func TestAServerThatStopsAnsweringCostsNoMoreThanTheTimeout(t *testing.T) {
+	proxy := dbtest.NewProxy(t, dbtest.Postgres(t))
+	const timeout = 500 * time.Millisecond
+	store := openWithin(t, proxy.URL(), timeout)
+	user := newUser("ada@example.com")
+	session := newSession(user.ID)
+	check(t, store.CreateUser(t.Context(), user, &session))
+	proxy.Freeze()
+	for name, operation := range map[string]func() error{
+		"read":  func() error { _, err := store.Session(t.Context(), session.ID); return err },
+		"write": func() error { _, err := store.Rotate(t.Context(), rotation(session)); return err },
+		"transaction": func() error {
+			_, err := store.DisableUser(t.Context(), user.NormalizedEmail, now, uuid.New())
+			return err
+		},
+	} {
+		start := time.Now()
+		wantUnavailable(t, operation())
+		if took := time.Since(start); took > timeout+time.Second {
+			t.Fatalf("%s: took %s", name, took)
+		}
+	}
+	proxy.Thaw()
+	_, err := store.Session(t.Context(), session.ID)
+	check(t, err)
+}
+
+func TestACallerWhoHangsUpCostsNoConnectionAndStopsNoWrite(t *testing.T) {
+	store := open(t, dbtest.Postgres(t))
+	user := newUser("ada@example.com")
+	gone, hangUp := context.WithCancel(t.Context())
+	hangUp()
+	check(t, store.CreateUser(gone, user, nil))
+	_, _, err := store.UserByEmail(gone, user.NormalizedEmail)
+	check(t, err)
+}
+
+func TestAStatementIsOneRoundTrip(t *testing.T) {
+	proxy := dbtest.NewProxy(t, dbtest.Postgres(t))
+	store := open(t, proxy.URL())
+	user := newUser("ada@example.com")
+	session := newSession(user.ID)
+	check(t, store.CreateUser(t.Context(), user, &session))
+	proxy.Reset()
+	_, err := store.Session(t.Context(), session.ID)
+	check(t, err)
+	want(t, "statements", len(proxy.Statements()), 1)
+	want(t, "round trips", proxy.RoundTrips(), 1)
+}
+
+func TestTheDatabaseMayGoAwayAndComeBack(t *testing.T) {
+	server := dbtest.PostgresServer(t)
+	store := openWithin(t, server.URL(), time.Second)
+	user := newUser("ada@example.com")
+	session := newSession(user.ID)
+	check(t, store.CreateUser(t.Context(), user, &session))
+	acknowledged, err := store.Rotate(t.Context(), rotation(session))
+	check(t, err)
+	for range 3 {
+		server.Kill(t)
+		_, err := store.Session(t.Context(), session.ID)
+		wantUnavailable(t, err)
+		wantUnavailable(t, store.Ping(t.Context()))
+		_, err = store.EndSession(t.Context(), auth.SessionEnd{SessionID: session.ID, Reason: auth.Revoked, Now: now, Mark: uuid.New()})
+		wantUnavailable(t, err)
+		server.Start(t)
+		state, err := store.Session(t.Context(), session.ID)
+		check(t, err)
+		want(t, "generation", state.Generation, acknowledged.Generation)
+		want(t, "not revoked", state.RevokedAt == nil, true)
+	}
+}
+
+func TestUnderSerializableOneOfEightRotationsHappensToo(t *testing.T) {
+	url := dbtest.Postgres(t) + "&options=-c%20default_transaction_isolation%3Dserializable"
+	if !strings.Contains(url, "?") {
+		t.Skip("TEST_DATABASE_URL has no options to add to")
+	}
+	store := open(t, url)
+	user := newUser("ada@example.com")
+	session := newSession(user.ID)
+	check(t, store.CreateUser(t.Context(), user, &session))
+	results := make(chan error, 8)
+	for range 8 {
+		go func() {
+			_, err := store.Rotate(t.Context(), rotation(session))
+			results <- err
+		}()
+	}
+	rotated := 0
+	for range 8 {
+		if err := <-results; err == nil {
+			rotated++
+		} else if !errors.Is(err, auth.ErrNotFound) {
+			t.Fatal(err)
+		}
+	}
+	want(t, "rotated", rotated, 1)
+}
