@@ -71,10 +71,10 @@ func TestAConnectionThatDropsAfterAnErrorIsNotUsedAgain(t *testing.T) {
 	session := newSession(user.ID)
 	check(t, store.CreateUser(t.Context(), user, &session))
 	for range 20 { // more than the pool has connections
-		proxy.CutAfterError("INSERT INTO users")
-		broken := newUser("grace@example.com")
-		broken.Role = auth.Role("\x00") // an error of PostgreSQL's: 22021
-		if err := store.CreateUser(t.Context(), broken, nil); err == nil {
+		proxy.CutAfterError("INSERT INTO sessions")
+		broken, nul := newSession(user.ID), "\x00"
+		broken.DeviceName = &nul // an error of PostgreSQL's: 22021
+		if err := store.CreateSession(t.Context(), broken, "hash"); err == nil {
 			t.Fatal("PostgreSQL took a NUL")
 		}
 		_, err := store.Session(t.Context(), session.ID)
