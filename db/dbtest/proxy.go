@@ -21,8 +21,9 @@ type Proxy struct {
 	listener net.Listener
 
 	mu         sync.Mutex
-	thawed     *sync.Cond
+	changed    *sync.Cond
 	frozen     bool
+	held       int // frames that wait for Thaw
 	refusing   bool
 	statements []string
 	roundTrips int
@@ -42,7 +43,7 @@ func NewProxy(t testing.TB, databaseURL string) *Proxy {
 		t.Fatal(err)
 	}
 	p := &Proxy{target: parsed.Host, listener: listener, conns: map[net.Conn]struct{}{}}
-	p.thawed = sync.NewCond(&p.mu)
+	p.changed = sync.NewCond(&p.mu)
 	parsed.Host = listener.Addr().String()
 	options := parsed.Query()
 	options.Set("sslmode", "disable") // the proxy reads along
@@ -104,12 +105,21 @@ func (p *Proxy) Freeze() {
 	p.frozen = true
 }
 
+// AwaitHeld returns once something is held back since Freeze.
+func (p *Proxy) AwaitHeld() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for p.held == 0 {
+		p.changed.Wait()
+	}
+}
+
 // Thaw ends Freeze.
 func (p *Proxy) Thaw() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.frozen = false
-	p.thawed.Broadcast()
+	p.changed.Broadcast()
 }
 
 // Refuse drops all connections and takes no new one until Accept.
@@ -275,9 +285,12 @@ func (l *link) answer(server io.Reader, client io.Writer) error {
 func (p *Proxy) waitForThaw() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.held++
+	p.changed.Broadcast()
 	for p.frozen {
-		p.thawed.Wait()
+		p.changed.Wait()
 	}
+	p.held--
 }
 
 // readBody reads a length and as many bytes as it says, itself included.

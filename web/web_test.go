@@ -1,0 +1,233 @@
+package web_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"latchkey/auth"
+	"latchkey/db"
+	"latchkey/db/dbtest"
+	"latchkey/graph"
+	"latchkey/web"
+)
+
+func TestMain(m *testing.M) { dbtest.Main(m) }
+
+const (
+	email    = "ada@example.com"
+	password = "correct horse battery staple"
+)
+
+// clock is the time of a test, which it moves itself.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) Advance(by time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(by)
+}
+
+// logBuffer is a log that a test reads while servers write it.
+type logBuffer struct {
+	mu   sync.Mutex
+	text bytes.Buffer
+}
+
+func (b *logBuffer) Write(p []byte) (int, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.Write(p)
+}
+
+func (b *logBuffer) String() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.text.String()
+}
+
+func (b *logBuffer) Reset() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.text.Reset()
+}
+
+// server is the whole of Latchkey but its configuration, on a real database.
+type server struct {
+	*httptest.Server
+	edge    *web.Edge
+	service *auth.Service
+	clock   *clock
+	log     *logBuffer // everything, at debug level
+}
+
+func newServer(t *testing.T, databaseURL string) *server {
+	t.Helper()
+	s := &server{clock: &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}, log: &logBuffer{}}
+	log := slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	store, err := db.Open(t.Context(), db.Options{URL: databaseURL, Timeout: time.Second, Log: log})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = store.Close() })
+	ring, err := auth.OpenKeyRing(t.Context(), store, []byte("a secret of the test's own, long enough"), nil, s.clock.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.service, err = auth.New(store, ring, auth.Settings{
+		Issuer: "http://localhost:8080", Audience: "http://localhost:8080",
+		AccessTokenTTL: 5 * time.Minute, SessionIdleTTL: 7 * 24 * time.Hour, SessionTTL: 30 * 24 * time.Hour,
+		RefreshGrace: 10 * time.Second, RefreshRetryWindow: 24 * time.Hour, PasswordMinLength: 15,
+	}, s.clock.Now, log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.edge = web.New(graph.NewExecutor(s.service, log, graph.Options{}), store.Ping, log)
+	s.Server = httptest.NewServer(s.edge)
+	t.Cleanup(s.Server.Close)
+	return s
+}
+
+func each(t *testing.T, test func(t *testing.T, s *server)) {
+	t.Helper()
+	dbtest.Each(t, func(t *testing.T, url string) { test(t, newServer(t, url)) })
+}
+
+// answer is what a client gets.
+type answer struct {
+	Status int
+	Header http.Header
+	Body   string
+	Data   map[string]json.RawMessage
+	Errors []struct {
+		Message    string
+		Extensions struct{ Code, Reason, RequestID string }
+	}
+}
+
+// code returns the code of the one error, or nothing.
+func (a *answer) code() string {
+	if len(a.Errors) == 0 {
+		return ""
+	}
+	return a.Errors[0].Extensions.Code
+}
+
+func (s *server) do(t *testing.T, request *http.Request) *answer {
+	t.Helper()
+	response, err := s.Client().Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a := &answer{Status: response.StatusCode, Header: response.Header, Body: string(body)}
+	if strings.Contains(response.Header.Get("Content-Type"), "json") {
+		if err := json.Unmarshal(body, a); err != nil {
+			t.Fatalf("%v: %s", err, body)
+		}
+	}
+	return a
+}
+
+func (s *server) request(t *testing.T, body string) *http.Request {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, s.URL+"/graphql", strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	return request
+}
+
+// ask sends an operation, with an access token where one is given.
+func (s *server) ask(t *testing.T, query string, variables map[string]any, accessToken string) *answer {
+	t.Helper()
+	body, err := json.Marshal(map[string]any{"query": query, "variables": variables})
+	if err != nil {
+		t.Fatal(err)
+	}
+	request := s.request(t, string(body))
+	if accessToken != "" {
+		request.Header.Set("Authorization", "Bearer "+accessToken)
+	}
+	return s.do(t, request)
+}
+
+// result is any member of the three unions.
+type result struct {
+	Typename                                              string `json:"__typename"`
+	AccessToken, RefreshToken, Code, EndReason, Message   string
+	AccessTokenExpiresAt, RefreshTokenExpiresAt, ID, Name string
+	User                                                  struct{ ID, Email, Role, CreatedAt string }
+	Session                                               struct {
+		ID      string
+		Current bool
+	}
+}
+
+const fields = `{
+	__typename
+	... on AuthSuccess { accessToken refreshToken accessTokenExpiresAt refreshTokenExpiresAt session { id current } user { id email role createdAt } }
+	... on AuthFailure { code message endReason }
+}`
+
+const (
+	signUpMutation  = `mutation ($input: SignUpInput!) { result: signUp(input: $input) ` + fields + ` }`
+	loginMutation   = `mutation ($input: LoginInput!) { result: login(input: $input) ` + fields + ` }`
+	refreshMutation = `mutation ($input: RefreshTokenInput) { result: refreshToken(input: $input) ` + fields + ` }`
+)
+
+func (s *server) mutate(t *testing.T, mutation string, input map[string]any, accessToken string) result {
+	t.Helper()
+	a := s.ask(t, mutation, map[string]any{"input": input}, accessToken)
+	if a.Status != http.StatusOK || len(a.Errors) > 0 {
+		t.Fatalf("got %d %s", a.Status, a.Body)
+	}
+	var r result
+	if err := json.Unmarshal(a.Data["result"], &r); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func (s *server) signUp(t *testing.T) result {
+	t.Helper()
+	return s.mutate(t, signUpMutation, map[string]any{"email": email, "password": password}, "")
+}
+
+func (s *server) refresh(t *testing.T, token string) result {
+	t.Helper()
+	return s.mutate(t, refreshMutation, map[string]any{"refreshToken": token}, "")
+}
+
+func (s *server) me(t *testing.T, accessToken string) *answer {
+	t.Helper()
+	return s.ask(t, `{ me { id email } }`, nil, accessToken)
+}
+
+func want[T comparable](t *testing.T, what string, got, want T) {
+	t.Helper()
+	if got != want {
+		t.Fatalf("%s: got %v, want %v", what, got, want)
+	}
+}
