@@ -35,12 +35,12 @@ var variables = []variable{
 		takes: "sqlite:PATH or postgres://…, in production not with an sslmode below require unless on this machine", set: setDatabaseURL},
 	{name: "DATABASE_TIMEOUT", fallback: "5s", meaning: "the most that one database operation takes",
 		takes: "a duration of at least 100ms, such as 5s", set: duration(100*time.Millisecond, func(c *Config) *time.Duration { return &c.DatabaseTimeout })},
-	{name: "SECRET", fallback: "[a file beside the SQLite database]", meaning: "seals the keys in the database; required with PostgreSQL", secret: true,
-		takes: "at least 32 bytes, such as `openssl rand -base64 32` prints; required with PostgreSQL, and not beside SECRET_FILE", set: func(c *Config, value string) bool { return setSecret(&c.Secret, value) }},
 	{name: "SECRET_FILE", meaning: "a file to read SECRET from",
-		takes: "a readable file of at least 32 bytes, not beside SECRET", set: setSecretFile},
+		takes: "a readable file of at least 32 bytes", set: setSecretFile},
+	{name: "SECRET", fallback: "[a file beside the SQLite database]", meaning: "seals the keys in the database; required with PostgreSQL", secret: true,
+		takes: "at least 32 bytes, such as `openssl rand -base64 32` prints; required with PostgreSQL, and not beside SECRET_FILE", set: setSecret},
 	{name: "SECRET_PREVIOUS", meaning: "the secret before, while SECRET is being changed", secret: true,
-		takes: "at least 32 bytes", set: func(c *Config, value string) bool { return setSecret(&c.PreviousSecret, value) }},
+		takes: "at least 32 bytes", set: setPreviousSecret},
 	{name: "PUBLIC_URL", fallback: "[http://localhost and the port]", meaning: "the issuer (iss) of the access tokens",
 		takes: "an http or https URL without user, query and fragment, in production https", set: setPublicURL},
 	{name: "AUDIENCE", fallback: "[PUBLIC_URL]", meaning: "the audience (aud) of the access tokens",
@@ -190,22 +190,29 @@ func setDatabaseURL(c *Config, value string) bool {
 	return true
 }
 
-func setSecret(field *Secret, value string) bool {
-	*field = Secret(value)
-	return value == "" || len(value) >= minSecret
-}
-
-// setSecretFile comes after SECRET, and settles that there is one where there must be.
 func setSecretFile(c *Config, path string) bool {
 	if path == "" {
-		return c.Secret != "" || strings.HasPrefix(c.DatabaseURL.Reveal(), sqliteScheme)
+		return true
 	}
 	text, err := os.ReadFile(path)
-	if err != nil || c.Secret != "" {
+	c.Secret = Secret(strings.TrimRight(string(text), "\r\n"))
+	return err == nil && len(c.Secret) >= minSecret
+}
+
+func setSecret(c *Config, value string) bool {
+	if value == "" {
+		return c.Secret != "" || strings.HasPrefix(c.DatabaseURL.Reveal(), sqliteScheme)
+	}
+	if c.Secret != "" { // from SECRET_FILE
 		return false
 	}
-	c.Secret = Secret(strings.TrimRight(string(text), "\r\n"))
-	return len(c.Secret) >= minSecret
+	c.Secret = Secret(value)
+	return len(value) >= minSecret
+}
+
+func setPreviousSecret(c *Config, value string) bool {
+	c.PreviousSecret = Secret(value)
+	return value == "" || len(value) >= minSecret
 }
 
 func setPublicURL(c *Config, value string) bool {

@@ -1,0 +1,218 @@
+package config_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"latchkey/config"
+)
+
+func load(environment map[string]string) (config.Config, error) {
+	return config.Load(func(name string) string { return environment[name] })
+}
+
+const (
+	canary = "canary-5b20-canary-5b20-canary-5b20"
+	remote = "postgres://ada:" + canary + "@db.example.com/latchkey"
+)
+
+func TestItStartsWithNothingSet(t *testing.T) {
+	c, err := load(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for what, pair := range map[string][2]any{
+		"mode": {c.Mode, config.Development}, "listen": {c.Listen, "localhost:8080"}, "database": {c.DatabaseURL.Reveal(), "sqlite:latchkey.db"},
+		"issuer": {c.PublicURL, "http://localhost:8080"}, "audience": {c.Audience, "http://localhost:8080"},
+		"access token": {c.AccessTokenTTL, 5 * time.Minute}, "idle": {c.SessionIdleTTL, 7 * 24 * time.Hour}, "session": {c.SessionTTL, 30 * 24 * time.Hour},
+		"grace": {c.RefreshGrace, 10 * time.Second}, "window": {c.RefreshRetryWindow, 24 * time.Hour}, "sign-up": {c.SignUpOpen, true},
+		"password": {c.PasswordMinLength, 15}, "introspection": {c.Introspection, true}, "format": {c.LogFormat, "text"}, "level": {c.LogLevel, slog.LevelInfo},
+	} {
+		if pair[0] != pair[1] {
+			t.Errorf("%s: got %v, want %v", what, pair[0], pair[1])
+		}
+	}
+}
+
+func TestOneVariableFollowsAnother(t *testing.T) {
+	for _, test := range []struct {
+		environment map[string]string
+		get         func(c config.Config) any
+		want        any
+	}{
+		{map[string]string{"PORT": "9000"}, func(c config.Config) any { return c.Listen + " " + c.PublicURL }, "localhost:9000 http://localhost:9000"},
+		{map[string]string{"LISTEN": "127.0.0.1:9001", "PORT": "9000"}, func(c config.Config) any { return c.Listen }, "127.0.0.1:9001"},
+		{map[string]string{"MODE": "production", "PUBLIC_URL": "https://auth.example.com/", "PORT": "9000"},
+			func(c config.Config) any { return c.Listen + " " + c.PublicURL + " " + c.Audience + " " + c.LogFormat }, ":9000 https://auth.example.com https://auth.example.com json"},
+		{map[string]string{"MODE": "production", "PUBLIC_URL": "https://auth.example.com"}, func(c config.Config) any { return c.Introspection }, false},
+		{map[string]string{"REFRESH_GRACE": "0", "REFRESH_RETRY_WINDOW": "0s"}, func(c config.Config) any { return c.RefreshGrace + c.RefreshRetryWindow }, time.Duration(0)},
+		{map[string]string{"MODE": "production", "PUBLIC_URL": "https://a.example.com", "DATABASE_URL": "postgres://ada@localhost/x?sslmode=disable", "SECRET": canary},
+			func(c config.Config) any { return c.Secret.Reveal() }, canary},
+	} {
+		c, err := load(test.environment)
+		if err != nil {
+			t.Errorf("%v: %v", test.environment, err)
+		} else if got := test.get(c); got != test.want {
+			t.Errorf("%v: got %v, want %v", test.environment, got, test.want)
+		}
+	}
+}
+
+func TestAWrongValueStopsTheStartWithOneLineThatHelps(t *testing.T) {
+	short := filepath.Join(t.TempDir(), "short")
+	if err := os.WriteFile(short, []byte("too short\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	long := filepath.Join(t.TempDir(), "long")
+	if err := os.WriteFile(long, []byte(strings.Repeat("x", 32)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	production := func(name, value string) map[string]string {
+		return map[string]string{"MODE": "production", "PUBLIC_URL": "https://auth.example.com", "SECRET": canary, name: value}
+	}
+	for _, test := range []struct {
+		environment     map[string]string
+		name, got, take string
+	}{
+		{map[string]string{"MODE": "prod"}, "MODE", `"prod"`, "development or production"},
+		{map[string]string{"LISTEN": "8080"}, "LISTEN", `"8080"`, "host:port"},
+		{map[string]string{"LISTEN": "localhost:http"}, "LISTEN", `"localhost:http"`, "host:port"},
+		{map[string]string{"LISTEN": ":8080"}, "LISTEN", `":8080"`, "this machine"},
+		{map[string]string{"LISTEN": "192.0.2.1:8080"}, "LISTEN", `"192.0.2.1:8080"`, "this machine"},
+		{map[string]string{"PORT": "x"}, "LISTEN", `"localhost:x"`, "host:port"},
+		{map[string]string{"DATABASE_URL": "mysql://ada:" + canary + "@h/x"}, "DATABASE_URL", "not shown", "sqlite:PATH"},
+		{map[string]string{"DATABASE_URL": "sqlite::memory:"}, "DATABASE_URL", "not shown", "sqlite:PATH"},
+		{map[string]string{"DATABASE_URL": "postgres://ada:" + canary + "@["}, "DATABASE_URL", "not shown", "sqlite:PATH"},
+		{map[string]string{"DATABASE_URL": remote}, "SECRET", "nothing", "openssl rand"},
+		{map[string]string{"DATABASE_TIMEOUT": "5"}, "DATABASE_TIMEOUT", `"5"`, "5s"},
+		{map[string]string{"DATABASE_TIMEOUT": "1ms"}, "DATABASE_TIMEOUT", `"1ms"`, "100ms"},
+		{map[string]string{"SECRET": canary[:31]}, "SECRET", "31 bytes", "at least 32 bytes"},
+		{map[string]string{"SECRET": canary, "SECRET_FILE": long}, "SECRET", "35 bytes", "not beside SECRET_FILE"},
+		{map[string]string{"SECRET_FILE": short}, "SECRET_FILE", short, "at least 32 bytes"},
+		{map[string]string{"SECRET_FILE": short + "er"}, "SECRET_FILE", short, "readable"},
+		{map[string]string{"SECRET_PREVIOUS": canary[:31]}, "SECRET_PREVIOUS", "31 bytes", "at least 32 bytes"},
+		{map[string]string{"PUBLIC_URL": "auth.example.com"}, "PUBLIC_URL", `"auth.example.com"`, "http"},
+		{map[string]string{"PUBLIC_URL": "https://auth.example.com?x"}, "PUBLIC_URL", `?x"`, "query"},
+		{map[string]string{"AUDIENCE": "a b"}, "AUDIENCE", `"a b"`, "without spaces"},
+		{map[string]string{"ACCESS_TOKEN_TTL": "1500ms"}, "ACCESS_TOKEN_TTL", `"1500ms"`, "whole seconds"},
+		{map[string]string{"ACCESS_TOKEN_TTL": "0"}, "ACCESS_TOKEN_TTL", `"0"`, "whole seconds"},
+		{map[string]string{"SESSION_IDLE_TTL": "1m"}, "SESSION_IDLE_TTL", `"1m"`, "ACCESS_TOKEN_TTL"},
+		{map[string]string{"SESSION_TTL": "1h"}, "SESSION_TTL", `"1h"`, "SESSION_IDLE_TTL"},
+		{map[string]string{"REFRESH_GRACE": "-1s"}, "REFRESH_GRACE", `"-1s"`, "10s"},
+		{map[string]string{"REFRESH_RETRY_WINDOW": "a day"}, "REFRESH_RETRY_WINDOW", `"a day"`, "24h"},
+		{map[string]string{"SIGN_UP": "on"}, "SIGN_UP", `"on"`, "open or closed"},
+		{map[string]string{"PASSWORD_MIN_LENGTH": "7"}, "PASSWORD_MIN_LENGTH", `"7"`, "8 to 128"},
+		{map[string]string{"INTROSPECTION": "yes"}, "INTROSPECTION", `"yes"`, "on or off"},
+		{map[string]string{"SHUTDOWN_TIMEOUT": "-1s"}, "SHUTDOWN_TIMEOUT", `"-1s"`, "10s"},
+		{map[string]string{"LOG_FORMAT": "xml"}, "LOG_FORMAT", `"xml"`, "text or json"},
+		{map[string]string{"LOG_LEVEL": "INFO"}, "LOG_LEVEL", `"INFO"`, "info"},
+		{map[string]string{"MODE": "production"}, "PUBLIC_URL", "nothing", "https"},
+		{production("PUBLIC_URL", "http://auth.example.com"), "PUBLIC_URL", `"http://auth.example.com"`, "https"},
+		{production("DATABASE_URL", remote+"?sslmode=disable"), "DATABASE_URL", "not shown", "sslmode"},
+		{production("DATABASE_URL", remote+"?sslmode=prefer"), "DATABASE_URL", "not shown", "sslmode"},
+		{production("DATABASE_URL", "postgres://a@localhost,db.example.com/x?sslmode=allow"), "DATABASE_URL", "not shown", "sslmode"},
+	} {
+		_, err := load(test.environment)
+		if err == nil {
+			t.Errorf("%v was taken", test.environment)
+			continue
+		}
+		line := err.Error()
+		if !strings.HasPrefix(line, test.name+": got ") || !strings.Contains(line, test.got) || !strings.Contains(line, test.take) || strings.Contains(line, "\n") {
+			t.Errorf("%v: %s", test.environment, line)
+		}
+		if strings.Contains(line, "canary") {
+			t.Errorf("shown: %s", line)
+		}
+	}
+}
+
+func TestAConfigNeverShowsItsSecrets(t *testing.T) {
+	c, err := load(map[string]string{"DATABASE_URL": remote, "SECRET": canary, "SECRET_PREVIOUS": canary})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var shown bytes.Buffer
+	slog.New(slog.NewTextHandler(&shown, nil)).Info("x", "config", c, "secret", c.Secret)
+	slog.New(slog.NewJSONHandler(&shown, nil)).Info("x", "config", c, "secret", c.Secret)
+	for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%q", "%x"} {
+		fmt.Fprintf(&shown, verb, c)
+	}
+	text, err := json.Marshal(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	shown.Write(text)
+	if strings.Contains(shown.String(), "canary") || strings.Contains(shown.String(), fmt.Sprintf("%x", "canary")) {
+		t.Fatal(shown.String())
+	}
+}
+
+func TestUsageNamesEveryVariable(t *testing.T) {
+	usage := config.Usage()
+	for _, name := range []string{"MODE", "LISTEN", "DATABASE_URL", "SECRET_PREVIOUS", "SESSION_TTL", "LOG_LEVEL", "PASSWORD_MIN_LENGTH"} {
+		if !strings.Contains(usage, "  "+name+" ") {
+			t.Errorf("%s is missing", name)
+		}
+	}
+}
+
+func TestServersThatStartAtOnceAgreeOnTheSecretTheyMake(t *testing.T) {
+	database := filepath.Join(t.TempDir(), "latchkey.db")
+	c, err := load(map[string]string{"DATABASE_URL": "sqlite:" + database})
+	if err != nil {
+		t.Fatal(err)
+	}
+	secrets, errs := make([][]byte, 8), make([]error, 8)
+	var group sync.WaitGroup
+	for i := range secrets {
+		group.Go(func() { secrets[i], _, errs[i] = c.SealingSecrets() })
+	}
+	group.Wait()
+	for i := range secrets {
+		if errs[i] != nil {
+			t.Fatal(errs[i])
+		}
+		if len(secrets[i]) < 32 || !bytes.Equal(secrets[i], secrets[0]) {
+			t.Fatal("two servers made two secrets")
+		}
+	}
+	info, err := os.Stat(database + ".secret")
+	if err != nil || info.Mode().Perm() != fs.FileMode(0o600) {
+		t.Fatalf("got %v, %v", info.Mode(), err)
+	}
+	left, err := os.ReadDir(filepath.Dir(database))
+	if err != nil || len(left) != 1 {
+		t.Fatalf("left %v, %v", left, err)
+	}
+	if err := os.Chmod(database+".secret", 0o640); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := c.SealingSecrets(); err == nil || !strings.Contains(err.Error(), "chmod 600") {
+		t.Fatalf("got %v, want a file that others can read refused", err)
+	}
+}
+
+func TestASecretComesFromAFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(file, []byte(canary+"\r\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := load(map[string]string{"SECRET_FILE": file, "SECRET_PREVIOUS": strings.ToUpper(canary)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	current, previous, err := c.SealingSecrets()
+	if err != nil || string(current) != canary || string(previous) != strings.ToUpper(canary) {
+		t.Fatal("not what the file and the variable have")
+	}
+}

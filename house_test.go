@@ -1,0 +1,47 @@
+package main_test
+
+import (
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// Who may import whom. Tests may import anything.
+var mayImport = map[string][]string{
+	"latchkey":                 {"auth", "cli", "config", "db", "graph", "web"},
+	"latchkey/auth":            {},
+	"latchkey/cli":             {"auth", "config"},
+	"latchkey/config":          {},
+	"latchkey/db":              {"auth"},
+	"latchkey/db/dbtest":       {},
+	"latchkey/graph":           {"auth", "graph/generated", "graph/scalar"},
+	"latchkey/graph/generated": {"auth", "graph/scalar"},
+	"latchkey/graph/scalar":    {"auth"},
+	"latchkey/web":             {"auth", "graph"},
+}
+
+// What would bring SQL, HTTP or GraphQL into the domain.
+var notInTheDomain = []string{"database/sql", "net/http", "github.com/jmoiron/sqlx", "github.com/lib/pq", "github.com/99designs/gqlgen", "github.com/vektah/gqlparser"}
+
+func TestPackagesImportOnlyWhatTheHouseAllows(t *testing.T) {
+	output, err := exec.Command("go", "list", "-f", `{{.ImportPath}}:{{join .Imports " "}}`, "./...").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(output)) {
+		name, imports, _ := strings.Cut(strings.TrimSpace(line), ":")
+		allowed, known := mayImport[name]
+		if !known {
+			t.Errorf("%s has no place in the house yet: give it one here", name)
+		}
+		for _, imported := range strings.Fields(imports) {
+			if ours, ok := strings.CutPrefix(imported, "latchkey/"); ok && !slices.Contains(allowed, ours) {
+				t.Errorf("%s imports %s", name, imported)
+			}
+			if name == "latchkey/auth" && slices.ContainsFunc(notInTheDomain, func(path string) bool { return strings.HasPrefix(imported, path) }) {
+				t.Errorf("%s imports %s", name, imported)
+			}
+		}
+	}
+}
