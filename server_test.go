@@ -311,3 +311,32 @@ func TestAWrongSettingIsOneLineAndStatusOne(t *testing.T) {
 		want(t, setting, stderr.String(), line+"\n")
 	}
 }
+
+// What changes from run to run. The README shows what was really printed on one.
+var changing = regexp.MustCompile(`eyJ[\w-]+\.[\w-]+\.[\w-]+|lkr1\.[\w-]{96}|[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}`)
+
+func TestTheCallsOfTheREADMEPrintWhatItShows(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	calls := regexp.MustCompile("(?s)```sh\n(.*?)```\n```json\n(.*?)```").FindAllStringSubmatch(string(readme), -1)
+	want(t, "calls", len(calls), 5)
+	if _, err := exec.LookPath("curl"); err != nil {
+		t.Fatal("curl is not installed, with which the README shows how to call the server")
+	}
+	p := start(t, dbtest.SQLite(t))
+	var script, shown strings.Builder
+	for _, call := range calls {
+		script.WriteString(strings.ReplaceAll(call[1], "localhost:8080", strings.TrimPrefix(p.url, "http://")) + "\n")
+		shown.WriteString(call[2])
+	}
+	printed, err := exec.CommandContext(t.Context(), "sh", "-c", script.String()).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	squeeze := func(text string) string {
+		return changing.ReplaceAllString(strings.Join(strings.Fields(text), " "), "…")
+	}
+	want(t, "printed", squeeze(string(printed)), squeeze(shown.String()))
+}
