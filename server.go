@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -26,7 +27,7 @@ import (
 
 func main() {
 	if err := run(context.Background(), os.Args[1:], os.Getenv); err != nil {
-		fmt.Fprintln(os.Stderr, "latchkey:", err)
+		fmt.Fprintln(os.Stderr, "latchkey:", strings.ReplaceAll(err.Error(), "\n", "; ")) // joined errors have lines
 		os.Exit(1)
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -154,6 +155,32 @@ func want[T comparable](t *testing.T, what string, got, want T) {
 	if got != want {
 		t.Fatalf("%s: got %v, want %v", what, got, want)
 	}
+}
+
+func TestASecondSignalEndsAServerThatIsStillFinishing(t *testing.T) {
+	proxy := dbtest.NewProxy(t, dbtest.Postgres(t))
+	p := start(t, proxy.URL())
+	proxy.Freeze()
+	go func() { // an answer that does not come
+		body := strings.NewReader(`{"query":"mutation { signUp(input: {email: \"ada@example.com\", password: \"` + password + `\"}) { __typename } }"}`)
+		if response, err := http.Post(p.url+"/graphql", "application/json", body); err == nil {
+			_ = response.Body.Close()
+		}
+	}()
+	proxy.AwaitHeld()
+	for _, ready := range []bool{true, false} {
+		if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+			t.Fatal(err)
+		}
+		for ready { // until the first signal has been heard
+			probe, err := net.Dial("tcp", strings.TrimPrefix(p.url, "http://"))
+			if ready = err == nil; ready {
+				_ = probe.Close()
+			}
+		}
+	}
+	exit, ok := errors.AsType[*exec.ExitError](<-p.exited)
+	want(t, "ended by the signal", ok && exit.Sys().(syscall.WaitStatus).Signal() == syscall.SIGTERM, true)
 }
 
 func TestWhatWasAcknowledgedSurvivesAKill(t *testing.T) {

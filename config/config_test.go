@@ -118,6 +118,7 @@ func TestAWrongValueStopsTheStartWithOneLineThatHelps(t *testing.T) {
 		{map[string]string{"MODE": "production"}, "PUBLIC_URL", "nothing", "https"},
 		{production("PUBLIC_URL", "http://auth.example.com"), "PUBLIC_URL", `"http://auth.example.com"`, "https"},
 		{production("DATABASE_URL", remote+"?sslmode=disable"), "DATABASE_URL", "not shown", "sslmode"},
+		{production("DATABASE_URL", "postgres:///x?host=/tmp,db.example.com&sslmode=disable"), "DATABASE_URL", "not shown", "sslmode"},
 		{production("DATABASE_URL", remote+"?sslmode=prefer"), "DATABASE_URL", "not shown", "sslmode"},
 		{production("DATABASE_URL", "postgres://a@localhost,db.example.com/x?sslmode=allow"), "DATABASE_URL", "not shown", "sslmode"},
 	} {

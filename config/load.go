@@ -175,12 +175,13 @@ func setDatabaseURL(c *Config, value string) bool {
 	if c.Mode == Development {
 		return true
 	}
-	for host := range strings.SplitSeq(parsed.Host, ",") {
+	hosts := parsed.Host + "," + parsed.Query().Get("host") // libpq's URLs have them in either place
+	for host := range strings.SplitSeq(hosts, ",") {
 		name, _, err := net.SplitHostPort(host)
 		if err != nil {
 			name = host
 		}
-		if name != "" && !isLoopback(name) {
+		if name != "" && !strings.HasPrefix(name, "/") && !isLoopback(name) {
 			switch parsed.Query().Get("sslmode") {
 			case "disable", "allow", "prefer":
 				return false

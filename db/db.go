@@ -56,7 +56,7 @@ func Open(ctx context.Context, options Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
-	if err := migrations.run(ctx, store.write.DB); err != nil {
+	if err := migrations.run(ctx, store.write.DB, options.Timeout); err != nil {
 		return nil, errors.Join(fmt.Errorf("migrate database: %w", err), store.Close())
 	}
 	return store, nil

@@ -41,8 +41,14 @@ func sqliteMigrations(path string) migrations {
 	}
 }
 
-// run brings a database up to date. Where it is already, which is what most starts find, it takes no lock.
-func (m migrations) run(ctx context.Context, pool *sql.DB) error {
+// run brings a database up to date, and says within a timeout if it does not answer at all. Where it is up
+// to date already, which is what most starts find, no lock is taken.
+func (m migrations) run(ctx context.Context, pool *sql.DB, timeout time.Duration) error {
+	answering, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	if err := pool.PingContext(answering); err != nil {
+		return err
+	}
 	files, err := fs.Sub(migrationFiles, m.folder)
 	if err != nil {
 		return err
@@ -57,7 +63,7 @@ func (m migrations) run(ctx context.Context, pool *sql.DB) error {
 	}
 	sources := provider.ListSources()
 	var applied int64
-	err = pool.QueryRowContext(ctx, `SELECT version_id FROM goose_db_version WHERE is_applied ORDER BY version_id DESC LIMIT 1`).Scan(&applied)
+	err = pool.QueryRowContext(answering, `SELECT version_id FROM goose_db_version WHERE is_applied ORDER BY version_id DESC LIMIT 1`).Scan(&applied)
 	if err == nil && applied >= sources[len(sources)-1].Version {
 		return nil // or of a newer server: migrations keep older ones running
 	}

@@ -38,7 +38,7 @@ func postgresConfig(rawURL string, timeout time.Duration) (pq.Config, error) {
 	if err != nil { // which would quote the URL
 		return pq.Config{}, errors.New("not a postgres:// URL")
 	}
-	config, err := pq.NewConfig(rawURL)
+	config, err := pq.NewConfig(withSeveralHosts(*parsed).String())
 	if err != nil {
 		message := err.Error()
 		if password, ok := parsed.User.Password(); ok && password != "" {
@@ -66,6 +66,27 @@ func postgresConfig(rawURL string, timeout time.Duration) (pq.Config, error) {
 		config.FallbackApplicationName = "latchkey"
 	}
 	return config, nil
+}
+
+// withSeveralHosts moves several hosts, as libpq's URLs have them (PostgreSQL's manual, "Connection URIs"),
+// to where lib/pq looks for them: in the authority it finds one.
+func withSeveralHosts(from url.URL) *url.URL {
+	if !strings.Contains(from.Host, ",") {
+		return &from
+	}
+	var hosts, ports []string
+	for authority := range strings.SplitSeq(from.Host, ",") {
+		host, port, err := net.SplitHostPort(authority)
+		if err != nil {
+			host, port = authority, "5432"
+		}
+		hosts, ports = append(hosts, host), append(ports, port)
+	}
+	options := from.Query()
+	options.Set("host", strings.Join(hosts, ","))
+	options.Set("port", strings.Join(ports, ","))
+	from.Host, from.RawQuery = "", options.Encode()
+	return &from
 }
 
 func isLocal(host string) bool {

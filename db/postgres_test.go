@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"log/slog"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -153,6 +154,21 @@ func TestTheDatabaseMayGoAwayAndComeBack(t *testing.T) {
 		want(t, "generation", state.Generation, acknowledged.Generation)
 		want(t, "not revoked", state.RevokedAt == nil, true)
 	}
+}
+
+func TestOfSeveralHostsTheOneThatTakesWritesIsFound(t *testing.T) {
+	database := dbtest.Postgres(t)
+	parsed, err := url.Parse(database)
+	check(t, err)
+	parsed.Host = "127.0.0.1:1," + parsed.Host // nobody listens on the first
+	store := open(t, parsed.String())
+	check(t, store.CreateUser(t.Context(), newUser("ada@example.com"), nil))
+
+	readOnly := parsed.Query()
+	readOnly.Set("options", "-c default_transaction_read_only=on")
+	parsed.RawQuery = readOnly.Encode()
+	_, err = db.Open(t.Context(), db.Options{URL: parsed.String(), Timeout: time.Second, Log: slog.New(slog.DiscardHandler)})
+	want(t, "a server that takes no writes", err != nil, true)
 }
 
 func TestUnderSerializableOneOfEightRotationsHappensToo(t *testing.T) {
