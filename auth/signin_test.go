@@ -202,13 +202,21 @@ func (s *service) passwordHash(t *testing.T) string {
 	return hash
 }
 
-func TestAWaitForAHashEndsWithItsRequest(t *testing.T) {
+// Who waits for a turn to hash is about to do the work: so unknown and disabled users cost it too. The
+// turn does not come, since the caller has hung up.
+func TestEverybodyWaitsForAHashAndTheWaitEndsWithTheRequest(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		s.mustSignUp(t, email)
+		s.mustSignUp(t, "disabled@example.com")
+		if _, err := s.DisableUser(t.Context(), "disabled@example.com"); err != nil {
+			t.Fatal(err)
+		}
 		gone, hangUp := context.WithCancel(t.Context())
 		hangUp()
-		_, err := s.Login(gone, auth.LoginRequest{Email: email, Password: password}, client)
-		want(t, "unavailable", errors.Is(err, auth.ErrUnavailable), true)
+		for _, address := range []string{email, "disabled@example.com", "nobody@example.com"} {
+			_, err := s.Login(gone, auth.LoginRequest{Email: address, Password: password}, client)
+			want(t, address, errors.Is(err, auth.ErrUnavailable), true)
+		}
 	})
 }
 
