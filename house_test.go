@@ -11,10 +11,11 @@ import (
 var mayImport = map[string][]string{
 	"latchkey":                 {"auth", "cli", "config", "db", "graph", "web"},
 	"latchkey/auth":            {},
+	"latchkey/auth/authtest":   {"auth", "db"}, // for tests only
 	"latchkey/cli":             {"auth", "config"},
 	"latchkey/config":          {},
 	"latchkey/db":              {"auth"},
-	"latchkey/db/dbtest":       {},
+	"latchkey/db/dbtest":       {}, // for tests only
 	"latchkey/graph":           {"auth", "graph/generated", "graph/scalar"},
 	"latchkey/graph/generated": {"auth", "graph/scalar"},
 	"latchkey/graph/scalar":    {"auth"},

@@ -20,6 +20,7 @@ import (
 	"github.com/google/uuid"
 
 	"latchkey/auth"
+	"latchkey/auth/authtest"
 )
 
 func TestAnAccessTokenIsWhatRFC9068Says(t *testing.T) {
@@ -31,8 +32,8 @@ func TestAnAccessTokenIsWhatRFC9068Says(t *testing.T) {
 		want(t, "alg", header["alg"], "ES256")
 		want(t, "kid", header["kid"], any(kid))
 		want(t, "header members", len(header), 3)
-		want(t, "iss", claims["iss"], issuer)
-		want(t, "aud", fmt.Sprint(claims["aud"]), "["+audience+"]")
+		want(t, "iss", claims["iss"], any(authtest.Settings().Issuer))
+		want(t, "aud", fmt.Sprint(claims["aud"]), "["+authtest.Settings().Audience+"]")
 		want(t, "sub", claims["sub"], any(tokens.User.ID.String()))
 		want(t, "sid", claims["sid"], any(tokens.Session.ID.String()))
 		want(t, "gen", claims["gen"], any(1.0))
@@ -94,7 +95,7 @@ func TestAForgedAccessTokenIsInvalid(t *testing.T) {
 			forged["object "+member] = sign(t, key, header(same), claims(func(c map[string]any) { c[member] = map[string]any{} }))
 		}
 		for name, change := range map[string]func(map[string]any){
-			"another issuer": func(c map[string]any) { c["iss"] = issuer + "/" }, "another audience": func(c map[string]any) { c["aud"] = issuer },
+			"another issuer": func(c map[string]any) { c["iss"] = authtest.Settings().Issuer + "/" }, "another audience": func(c map[string]any) { c["aud"] = authtest.Settings().Issuer },
 			"no audience": func(c map[string]any) { c["aud"] = []string{} }, "a number for an audience": func(c map[string]any) { c["aud"] = 1 },
 			"another subject": func(c map[string]any) { c["sub"] = uuid.NewString() }, "no session id": func(c map[string]any) { c["sid"] = "x" },
 			"issued in the future":   func(c map[string]any) { c["iat"] = s.clock.Now().Add(31 * time.Second).Unix() },
@@ -204,7 +205,7 @@ func (s *service) signingKey(t *testing.T) (kid string, key *ecdsa.PrivateKey) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	sealing, err := hkdf.Key(sha256.New, secret, nil, "latchkey key ring seal v1", 32)
+	sealing, err := hkdf.Key(sha256.New, authtest.Secret, nil, "latchkey key ring seal v1", 32)
 	if err != nil {
 		t.Fatal(err)
 	}

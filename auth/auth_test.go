@@ -4,17 +4,13 @@ import (
 	"context"
 	"errors"
 
-	"io"
-	"log/slog"
-	"os"
-	"sync"
 	"testing"
-	"time"
 
 	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
 
 	"latchkey/auth"
+	"latchkey/auth/authtest"
 	"latchkey/db"
 	"latchkey/db/dbtest"
 )
@@ -24,87 +20,36 @@ func TestMain(m *testing.M) { dbtest.Main(m) }
 const (
 	email    = "ada@example.com"
 	password = auth.Secret("correct horse battery staple")
-	issuer   = "https://auth.example.com"
-	audience = "https://api.example.com"
 )
-
-var secret = []byte("a secret of the test's own, long enough")
-
-// clock is the time of a test, which it moves itself.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) Advance(by time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(by)
-}
 
 // service is a Service under test on a real database.
 type service struct {
 	*auth.Service
-	clock    *clock
-	store    *db.Store
-	url      string
-	settings auth.Settings
-}
-
-func settings() auth.Settings {
-	return auth.Settings{
-		Issuer: issuer, Audience: audience,
-		AccessTokenTTL: 5 * time.Minute, SessionIdleTTL: 7 * 24 * time.Hour, SessionTTL: 30 * 24 * time.Hour,
-		RefreshGrace: 10 * time.Second, RefreshRetryWindow: 24 * time.Hour,
-		PasswordMinLength: 15,
-	}
+	clock *authtest.Clock
+	store *db.Store
+	url   string
 }
 
 // each runs a test on both databases.
 func each(t *testing.T, test func(t *testing.T, s *service)) {
 	t.Helper()
-	eachWith(t, settings(), test)
+	eachWith(t, authtest.Options{}, test)
 }
 
-func eachWith(t *testing.T, settings auth.Settings, test func(t *testing.T, s *service)) {
+func eachWith(t *testing.T, options authtest.Options, test func(t *testing.T, s *service)) {
 	t.Helper()
 	dbtest.Each(t, func(t *testing.T, url string) {
-		test(t, newService(t, url, settings, &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}))
+		options := options
+		options.URL, options.Clock = url, authtest.NewClock()
+		test(t, newService(t, options))
 	})
 }
 
-func newService(t *testing.T, url string, settings auth.Settings, clock *clock) *service {
+func newService(t *testing.T, options authtest.Options) *service {
 	t.Helper()
-	return newServiceOn(t, url, settings, clock, func(store auth.Store) auth.Store { return store })
-}
-
-// newServiceOn also puts something between the service and its store.
-func newServiceOn(t *testing.T, url string, settings auth.Settings, clock *clock, between func(auth.Store) auth.Store) *service {
-	t.Helper()
-	log := slog.New(slog.NewTextHandler(io.Discard, nil))
-	if os.Getenv("TEST_LOG") != "" {
-		log = slog.New(slog.NewTextHandler(os.Stderr, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	}
-	store, err := db.Open(t.Context(), db.Options{URL: url, Timeout: 10 * time.Second, Log: log})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = store.Close() })
-	ring, err := auth.OpenKeyRing(t.Context(), store, secret, nil, clock.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	svc, err := auth.New(between(store), ring, settings, clock.Now, log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &service{Service: svc, clock: clock, store: store, url: url, settings: settings}
+	s := &service{clock: options.Clock, url: options.URL}
+	s.Service, s.store = authtest.NewService(t, options)
+	return s
 }
 
 // sql returns a connection of the test's own to the service's database.

@@ -6,13 +6,13 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"sync"
 	"testing"
 	"time"
 
 	"latchkey/auth"
+	"latchkey/auth/authtest"
 	"latchkey/db"
 	"latchkey/db/dbtest"
 )
@@ -26,7 +26,7 @@ func TestEightServersThatStartAtOnceShareOneRing(t *testing.T) {
 			group.Go(func() {
 				stores[i], errs[i] = db.Open(t.Context(), db.Options{URL: url, Timeout: 30 * time.Second, Log: slog.New(slog.DiscardHandler)})
 				if errs[i] == nil {
-					_, errs[i] = auth.OpenKeyRing(t.Context(), stores[i], secret, nil, time.Now())
+					_, errs[i] = auth.OpenKeyRing(t.Context(), stores[i], authtest.Secret, nil, time.Now())
 				}
 			})
 		}
@@ -58,12 +58,12 @@ func TestASecretIsChangedWhileItsPredecessorIsGiven(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		tokens := s.mustSignUp(t, email)
 		next := []byte("the secret that comes after, long enough")
-		for _, previous := range [][]byte{secret, nil} { // once to seal anew, then without
+		for _, previous := range [][]byte{authtest.Secret, nil} { // once to seal anew, then without
 			ring, err := auth.OpenKeyRing(t.Context(), s.store, next, previous, time.Now())
 			if err != nil {
 				t.Fatal(err)
 			}
-			svc, err := auth.New(s.store, ring, s.settings, s.clock.Now, slog.New(slog.NewTextHandler(io.Discard, nil)))
+			svc, err := auth.New(s.store, ring, authtest.Settings(), s.clock.Now, slog.New(slog.DiscardHandler))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -71,7 +71,7 @@ func TestASecretIsChangedWhileItsPredecessorIsGiven(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		_, err := auth.OpenKeyRing(t.Context(), s.store, secret, nil, time.Now())
+		_, err := auth.OpenKeyRing(t.Context(), s.store, authtest.Secret, nil, time.Now())
 		want(t, "the old secret", errors.Is(err, auth.ErrWrongSecret), true)
 	})
 }
@@ -92,7 +92,7 @@ func TestTheKeyIDIsTheThumbprintOfRFC7638(t *testing.T) {
 func TestASealedKeyOpensOnlyInItsPlace(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		mustExec(t, s.sql(t), `UPDATE keys SET number = 2 WHERE kind = 'refresh'`)
-		_, err := auth.OpenKeyRing(t.Context(), s.store, secret, nil, time.Now())
+		_, err := auth.OpenKeyRing(t.Context(), s.store, authtest.Secret, nil, time.Now())
 		want(t, "wrong secret", errors.Is(err, auth.ErrWrongSecret), true)
 	})
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/uuid"
 
 	"latchkey/auth"
+	"latchkey/auth/authtest"
 	"latchkey/db/dbtest"
 )
 
@@ -155,9 +156,9 @@ func TestAnOldAccessTokenConfirmsNothing(t *testing.T) {
 }
 
 func TestWithoutGraceAndRetryWindowRotationIsStrict(t *testing.T) {
-	strict := settings()
+	strict := authtest.Settings()
 	strict.RefreshGrace, strict.RefreshRetryWindow = 0, 0
-	eachWith(t, strict, func(t *testing.T, s *service) {
+	eachWith(t, authtest.Options{Settings: &strict}, func(t *testing.T, s *service) {
 		first := s.mustSignUp(t, email)
 		second := s.mustRefresh(t, first.RefreshToken)
 		s.wantEnded(t, first.RefreshToken, auth.ReuseDetected) // at the very same moment
@@ -291,11 +292,10 @@ func (r repeating) Rotate(ctx context.Context, rotation auth.Rotation) (*auth.Se
 }
 
 func TestARotationThatRanTwiceIsARotation(t *testing.T) {
-	strict := settings() // so that it cannot pass for a retry
+	strict := authtest.Settings() // so that it cannot pass for a retry
 	strict.RefreshGrace, strict.RefreshRetryWindow = 0, 0
-	dbtest.Each(t, func(t *testing.T, url string) {
-		s := newServiceOn(t, url, strict, &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)},
-			func(store auth.Store) auth.Store { return repeating{store} })
+	between := func(store auth.Store) auth.Store { return repeating{store} }
+	eachWith(t, authtest.Options{Settings: &strict, Between: between}, func(t *testing.T, s *service) {
 		tokens := s.mustSignUp(t, email)
 		for range 5 {
 			tokens = s.mustRefresh(t, tokens.RefreshToken)
@@ -306,7 +306,7 @@ func TestARotationThatRanTwiceIsARotation(t *testing.T) {
 
 func TestEveryWriteRecognisesItselfWhenItsAnswerWasLost(t *testing.T) {
 	proxy := dbtest.NewProxy(t, dbtest.Postgres(t))
-	s := newService(t, proxy.URL(), settings(), &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)})
+	s := newService(t, authtest.Options{URL: proxy.URL(), Clock: authtest.NewClock()})
 	lose := func(statement string, operation func()) {
 		t.Helper()
 		proxy.Reset()
@@ -373,7 +373,7 @@ func TestReuseEndsTheSessionEvenIfTheThiefHangsUp(t *testing.T) {
 
 func TestTwoServersAgreeAboutASession(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
-		another := newService(t, s.url, s.settings, s.clock)
+		another := newService(t, authtest.Options{URL: s.url, Clock: s.clock})
 		first := s.mustSignUp(t, email)
 		another.mustAuthenticate(t, first.AccessToken)
 		second := another.mustRefresh(t, first.RefreshToken)
@@ -419,7 +419,7 @@ func TestWhatIsNotARefreshTokenOfThisServerChangesNothing(t *testing.T) {
 
 func TestATokenOfAnotherServersKeysIsInvalid(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
-		foreign := newService(t, dbtest.SQLite(t), settings(), s.clock).mustSignUp(t, email)
+		foreign := newService(t, authtest.Options{URL: dbtest.SQLite(t), Clock: s.clock}).mustSignUp(t, email)
 		_, err := s.Refresh(t.Context(), foreign.RefreshToken, client)
 		want(t, "invalid", errors.Is(err, auth.ErrInvalidRefreshToken), true)
 		s.wantUnauthenticated(t, foreign.AccessToken, auth.TokenInvalid)

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/crypto/bcrypt"
 
 	"latchkey/auth"
+	"latchkey/auth/authtest"
 )
 
 func (s *service) login(t *testing.T, email string, password auth.Secret) error {
@@ -221,9 +222,9 @@ func TestEverybodyWaitsForAHashAndTheWaitEndsWithTheRequest(t *testing.T) {
 }
 
 func TestSignUpCanBeClosed(t *testing.T) {
-	closed := settings()
+	closed := authtest.Settings()
 	closed.SignUpClosed = true
-	eachWith(t, closed, func(t *testing.T, s *service) {
+	eachWith(t, authtest.Options{Settings: &closed}, func(t *testing.T, s *service) {
 		if err := s.signUp(t, email, password); !errors.Is(err, auth.ErrSignUpClosed) {
 			t.Fatalf("got %v, want sign-up closed", err)
 		}

@@ -12,8 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"latchkey/auth"
-	"latchkey/db"
+	"latchkey/auth/authtest"
 	"latchkey/db/dbtest"
 	"latchkey/graph"
 	"latchkey/web"
@@ -25,24 +24,6 @@ const (
 	email    = "ada@example.com"
 	password = "correct horse battery staple"
 )
-
-// clock is the time of a test, which it moves itself.
-type clock struct {
-	mu  sync.Mutex
-	now time.Time
-}
-
-func (c *clock) Now() time.Time {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.now
-}
-
-func (c *clock) Advance(by time.Duration) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.now = c.now.Add(by)
-}
 
 // logBuffer is a log that a test reads while servers write it.
 type logBuffer struct {
@@ -71,34 +52,17 @@ func (b *logBuffer) Reset() {
 // server is the whole of Latchkey but its configuration, on a real database.
 type server struct {
 	*httptest.Server
-	edge    *web.Edge
-	service *auth.Service
-	clock   *clock
-	log     *logBuffer // everything, at debug level
+	edge  *web.Edge
+	clock *authtest.Clock
+	log   *logBuffer // everything, at debug level
 }
 
 func newServer(t *testing.T, databaseURL string) *server {
 	t.Helper()
-	s := &server{clock: &clock{now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}, log: &logBuffer{}}
+	s := &server{clock: authtest.NewClock(), log: &logBuffer{}}
 	log := slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	store, err := db.Open(t.Context(), db.Options{URL: databaseURL, Timeout: time.Second, Log: log})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = store.Close() })
-	ring, err := auth.OpenKeyRing(t.Context(), store, []byte("a secret of the test's own, long enough"), nil, s.clock.Now())
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.service, err = auth.New(store, ring, auth.Settings{
-		Issuer: "http://localhost:8080", Audience: "http://localhost:8080",
-		AccessTokenTTL: 5 * time.Minute, SessionIdleTTL: 7 * 24 * time.Hour, SessionTTL: 30 * 24 * time.Hour,
-		RefreshGrace: 10 * time.Second, RefreshRetryWindow: 24 * time.Hour, PasswordMinLength: 15,
-	}, s.clock.Now, log)
-	if err != nil {
-		t.Fatal(err)
-	}
-	s.edge = web.New(graph.NewExecutor(s.service, log, graph.Options{}), store.Ping, log)
+	service, store := authtest.NewService(t, authtest.Options{URL: databaseURL, Timeout: time.Second, Clock: s.clock, Log: log})
+	s.edge = web.New(graph.NewExecutor(service, log, graph.Options{}), store.Ping, log)
 	s.Server = httptest.NewServer(s.edge)
 	t.Cleanup(s.Server.Close)
 	return s
