@@ -42,21 +42,22 @@ func (s *Service) Refresh(ctx context.Context, text Secret, client Client) (*Tok
 func (s *Service) rotate(ctx context.Context, token refreshToken, client Client, now time.Time) (refreshToken, *SessionState, error) {
 	seed := newRefreshSeed()
 	next := s.keys.currentRefreshKey.successor(token, seed)
-	state, err := s.store.Rotate(ctx, Rotation{
+	rotation := Rotation{
 		SessionID: token.sessionID, Generation: token.generation, Hash: token.hash(),
 		NextHash: next.hash(), Seed: seed, RefreshKeyID: next.key.id.String(),
 		Now: now, IdleExpiresAt: now.Add(s.settings.SessionIdleTTL),
 		UserAgent: optional(client.UserAgent), IP: optional(client.IP),
-	})
-	if err == nil {
-		return next, state, nil
-	}
-	if !errors.Is(err, ErrNotFound) {
-		return refreshToken{}, nil, err
 	}
 	// The row can move on while it is judged, but only so often: each time somebody else was faster.
 	for range 10 {
-		state, err := s.store.Session(ctx, token.sessionID)
+		state, err := s.store.Rotate(ctx, rotation)
+		if err == nil {
+			return next, state, nil
+		}
+		if !errors.Is(err, ErrNotFound) {
+			return refreshToken{}, nil, err
+		}
+		state, err = s.store.Session(ctx, token.sessionID)
 		if errors.Is(err, ErrNotFound) {
 			return refreshToken{}, nil, ErrInvalidRefreshToken
 		}
@@ -64,10 +65,9 @@ func (s *Service) rotate(ctx context.Context, token refreshToken, client Client,
 			return refreshToken{}, nil, err
 		}
 		answer, state, err := s.judge(ctx, token, next, state, now)
-		if errors.Is(err, errMovedOn) {
-			continue
+		if !errors.Is(err, errMovedOn) {
+			return answer, state, err
 		}
-		return answer, state, err
 	}
 	return refreshToken{}, nil, fmt.Errorf("%w: the session changes faster than it can be read", ErrUnavailable)
 }
@@ -83,6 +83,10 @@ func (s *Service) judge(ctx context.Context, token, next refreshToken, state *Se
 	}
 	if equal(state.RefreshHash, next.hash()) {
 		return next, state, nil // our own statement ran, and its answer was lost
+	}
+	if state.Generation == token.generation && equal(state.RefreshHash, token.hash()) {
+		// Live after all: a failover, between the two statements, to a replica that lacks a rotation.
+		return refreshToken{}, nil, errMovedOn
 	}
 	if state.Generation < token.generation {
 		return refreshToken{}, nil, s.endAfterRefresh(ctx, state, StorageRolledBack, now)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -301,6 +302,29 @@ func TestARotationThatRanTwiceIsARotation(t *testing.T) {
 			tokens = s.mustRefresh(t, tokens.RefreshToken)
 		}
 		want(t, "generation", s.state(t, tokens.Session.ID).Generation, 6)
+	})
+}
+
+// failingOver is a store whose first rotation finds no row to change, as on a primary that has made one
+// which the replica that takes over has not got.
+type failingOver struct {
+	auth.Store
+	failed *atomic.Bool
+}
+
+func (f failingOver) Rotate(ctx context.Context, rotation auth.Rotation) (*auth.SessionState, error) {
+	if f.failed.CompareAndSwap(false, true) {
+		return nil, auth.ErrNotFound
+	}
+	return f.Store.Rotate(ctx, rotation)
+}
+
+func TestATokenThatIsLiveAfterAllIsNotReuse(t *testing.T) {
+	between := func(store auth.Store) auth.Store { return failingOver{store, &atomic.Bool{}} }
+	eachWith(t, authtest.Options{Between: between}, func(t *testing.T, s *service) {
+		first := s.mustSignUp(t, email)
+		second := s.mustRefresh(t, first.RefreshToken)
+		s.mustRefresh(t, second.RefreshToken)
 	})
 }
 
