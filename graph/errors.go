@@ -67,8 +67,12 @@ func (p *presenter) present(ctx context.Context, err error) *gqlerror.Error {
 	request := requestOf(ctx)
 	shown := &gqlerror.Error{Path: graphql.GetPath(ctx), Extensions: map[string]any{"requestId": request.ID}}
 	var given *gqlerror.Error
+	cause := err
 	if errors.As(err, &given) {
 		shown.Locations = given.Locations
+		if given.Err != nil {
+			cause = given.Err // without the path, in which aliases stand as the client chose them
+		}
 	}
 	code, message := p.classify(err, given)
 	shown.Message = message
@@ -80,9 +84,9 @@ func (p *presenter) present(ctx context.Context, err error) *gqlerror.Error {
 	}
 	switch {
 	case code == Unavailable:
-		p.log.WarnContext(ctx, "unavailable", "error", err, "requestId", request.ID)
+		p.log.WarnContext(ctx, "unavailable", "error", cause, "requestId", request.ID)
 	case code == InternalServerError && !errors.Is(err, errPanic):
-		p.log.ErrorContext(ctx, "internal server error", "error", err, "requestId", request.ID)
+		p.log.ErrorContext(ctx, "internal server error", "error", cause, "requestId", request.ID)
 	}
 	return shown
 }

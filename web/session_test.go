@@ -178,7 +178,7 @@ func TestWithTheDatabaseAwayNothingIsAnsweredAndNobodyIsLoggedOut(t *testing.T) 
 		t.Run(name, func(t *testing.T) {
 			faults[0]()
 			for _, ask := range []func() *answer{
-				func() *answer { return s.me(t, tokens.AccessToken) },
+				func() *answer { return s.ask(t, `{ canary: me { id } }`, nil, tokens.AccessToken) },
 				func() *answer {
 					return s.ask(t, refreshMutation, map[string]any{"input": map[string]any{"refreshToken": tokens.RefreshToken}}, "")
 				},
@@ -202,6 +202,7 @@ func TestWithTheDatabaseAwayNothingIsAnsweredAndNobodyIsLoggedOut(t *testing.T) 
 				want(t, "Retry-After", a.Header.Get("Retry-After"), "2")
 				want(t, "status", a.Status, http.StatusOK)
 			}
+			want(t, "alias logged", strings.Contains(s.log.String(), "canary"), false)
 			want(t, "alive", health("/healthz"), http.StatusOK)
 			want(t, "not ready", health("/readyz"), http.StatusServiceUnavailable)
 			faults[1]()
