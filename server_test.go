@@ -38,8 +38,7 @@ func TestMain(m *testing.M) {
 		fmt.Fprintf(os.Stderr, "%s", output)
 		os.Exit(1)
 	}
-	defer func() { _ = os.RemoveAll(folder) }()
-	dbtest.Main(m)
+	dbtest.Main(m, func() { _ = os.RemoveAll(folder) })
 }
 
 const (

@@ -27,9 +27,13 @@ var shared struct {
 	err    error
 }
 
-// Main runs a package's tests and stops the server that they started. TestMain calls it.
-func Main(m *testing.M) {
+// Main runs a package's tests, then what they need to clean up, stops the server that they started, and
+// exits. TestMain calls it.
+func Main(m *testing.M, cleanUp ...func()) {
 	code := m.Run()
+	for _, clean := range cleanUp {
+		clean()
+	}
 	if shared.server != nil {
 		shared.server.remove()
 	}

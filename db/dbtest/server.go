@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -29,6 +30,7 @@ type Server struct {
 	folder   string
 	port     int
 	process  *exec.Cmd
+	leash    io.Closer // the server ends when it is closed, as the kernel does if this process dies
 }
 
 // PostgresServer returns a server for one test, which may kill it. It is durable, as one in use is.
@@ -89,7 +91,8 @@ func startServer(durable bool) (*Server, error) {
 // findBinaries returns the folder of initdb and postgres: on the PATH, or where packages put them.
 func findBinaries() (string, error) {
 	if path, err := exec.LookPath("initdb"); err == nil {
-		return filepath.Dir(path), nil
+		path, err = filepath.EvalSymlinks(path) // the others need not be linked beside it
+		return filepath.Dir(path), err
 	}
 	for _, pattern := range []string{
 		"/usr/lib/postgresql/*/bin/initdb", "/usr/pgsql-*/bin/initdb",
@@ -104,9 +107,11 @@ func findBinaries() (string, error) {
 	return "", errMissing
 }
 
-// command runs one of PostgreSQL's programs, as the user postgres where we are root: it refuses root.
+func (s *Server) program(name string) string { return filepath.Join(s.binaries, name) }
+
+// command returns a command that runs as the user postgres where we are root: PostgreSQL refuses root.
 func (s *Server) command(program string, args ...string) (*exec.Cmd, error) {
-	cmd := exec.Command(filepath.Join(s.binaries, program), args...)
+	cmd := exec.Command(program, args...)
 	cmd.Dir = s.folder
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "PGOPTIONS=")
 	if os.Geteuid() != 0 {
@@ -125,7 +130,7 @@ func (s *Server) command(program string, args ...string) (*exec.Cmd, error) {
 func (s *Server) data() string { return filepath.Join(s.folder, "data") }
 
 func (s *Server) create(durable bool) error {
-	cmd, err := s.command("initdb", "--pgdata", s.data(), "--username=latchkey", "--auth=trust", "--encoding=UTF8", "--no-sync")
+	cmd, err := s.command(s.program("initdb"), "--pgdata", s.data(), "--username=latchkey", "--auth=trust", "--encoding=UTF8", "--no-sync")
 	if err != nil {
 		return err
 	}
@@ -151,8 +156,12 @@ func (s *Server) create(durable bool) error {
 }
 
 func (s *Server) start() error {
-	cmd, err := s.command("postgres", "-D", s.data())
+	// The shell waits for the end of its input, and then ends the server.
+	cmd, err := s.command("/bin/sh", "-c", `"$@" </dev/null & read -r _; kill -QUIT $! 2>/dev/null; wait`, "sh", s.program("postgres"), "-D", s.data())
 	if err != nil {
+		return err
+	}
+	if s.leash, err = cmd.StdinPipe(); err != nil {
 		return err
 	}
 	log, err := os.OpenFile(filepath.Join(s.folder, "log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
@@ -186,7 +195,7 @@ func (s *Server) start() error {
 }
 
 func (s *Server) stop(mode string) error {
-	cmd, err := s.command("pg_ctl", "stop", "-D", s.data(), "-m", mode, "-w")
+	cmd, err := s.command(s.program("pg_ctl"), "stop", "-D", s.data(), "-m", mode, "-w")
 	if err != nil {
 		return err
 	}
@@ -194,13 +203,14 @@ func (s *Server) stop(mode string) error {
 	if err != nil {
 		return fmt.Errorf("pg_ctl stop: %w: %s", err, output)
 	}
+	_ = s.leash.Close()
 	_ = s.process.Wait() // its status is that of a killed process
 	return nil
 }
 
 func (s *Server) remove() {
 	if err := s.stop("immediate"); err != nil && s.process.ProcessState == nil {
-		_ = s.process.Process.Kill()
+		_ = s.leash.Close()
 		_ = s.process.Wait()
 	}
 	_ = os.RemoveAll(s.folder)
