@@ -79,9 +79,14 @@ func run(ctx context.Context, args []string, getenv func(string) string) error {
 // serve answers requests until SIGINT or SIGTERM, finishes those that it has begun, and writes what is
 // still in memory. A second signal ends the process at once.
 func serve(ctx context.Context, cfg config.Config, store *db.Store, service *auth.Service, log *slog.Logger) error {
-	stopped, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	signalled, unhook := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
+	defer unhook()
+	stopped, stop := context.WithCancel(ctx)
 	defer stop()
-	context.AfterFunc(stopped, stop) // from here on a signal has its usual effect
+	context.AfterFunc(signalled, func() {
+		unhook() // first of all: from here on a signal has its usual effect
+		stop()
+	})
 
 	listener, err := net.Listen("tcp", cfg.Listen)
 	if err != nil {
