@@ -22,9 +22,7 @@ func NormalizeEmail(typed string) (string, error) {
 		return invalid("is longer than 254 bytes")
 	}
 	address := norm.NFC.String(typed)
-	// A quoted local part, a comment or a display name parse too, but not to themselves.
-	parsed, err := mail.ParseAddress(address)
-	if err != nil || parsed.Address != address || hasControl(address) {
+	if !isAddress(address) {
 		return invalid("is not an e-mail address")
 	}
 	at := strings.LastIndexByte(address, '@')
@@ -32,11 +30,26 @@ func NormalizeEmail(typed string) (string, error) {
 	if len(local) > 64 { // RFC 5321 §4.5.3.1.1
 		return invalid("has more than 64 bytes before the @")
 	}
-	domain, err = idna.Lookup.ToASCII(domain)
-	if err != nil || domain == "" {
+	domain, err := idna.Lookup.ToASCII(domain)
+	if err != nil {
 		return invalid("has no valid domain after the @")
 	}
-	return norm.NFC.String(strings.ToLower(local)) + "@" + strings.ToLower(domain), nil
+	local = norm.NFC.String(strings.ToLower(local))
+	normal := local + "@" + strings.ToLower(domain)
+	switch {
+	case !isAddress(normal): // as of a dot that is not ASCII's
+		return invalid("has no valid domain after the @")
+	case len(local) > 64 || len(normal) > 254: // some letters are longer in lower case
+		return invalid("is too long in lower case")
+	}
+	return normal, nil
+}
+
+// isAddress reports whether a text is an address and nothing else: a quoted local part, a comment or a
+// display name parse too, but not to themselves.
+func isAddress(text string) bool {
+	parsed, err := mail.ParseAddress(text)
+	return err == nil && parsed.Address == text && !hasControl(text)
 }
 
 // label returns a text that people give to something, in NFC and without the space around it, or nil
