@@ -57,7 +57,7 @@ type server struct {
 	log   *logBuffer // everything, at debug level
 }
 
-func newServer(t *testing.T, databaseURL string) *server {
+func newServer(t testing.TB, databaseURL string) *server {
 	t.Helper()
 	s := &server{clock: authtest.NewClock(), log: &logBuffer{}}
 	log := slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
