@@ -36,10 +36,7 @@ func (s *Service) Authenticate(ctx context.Context, accessToken Secret) (*Princi
 		return nil, ended
 	}
 	if claims.Generation == state.Generation && state.Generation > state.ConfirmedGeneration {
-		s.confirmations.note(Confirmation{
-			SessionID: state.ID, Generation: state.Generation, UsedAt: now,
-			ForgetSeedBefore: now.Add(-s.settings.RefreshGrace),
-		})
+		s.confirmations.note(Confirmation{SessionID: state.ID, Generation: state.Generation, UsedAt: now})
 	}
 	state.Session.Current = true
 	return &Principal{User: state.User, Session: state.Session}, nil

@@ -2,11 +2,12 @@ package auth
 
 import (
 	"context"
-	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
+	"golang.org/x/sync/errgroup"
 )
 
 // confirmations gathers the proofs that clients have their successors, off the requests' critical path,
@@ -28,19 +29,13 @@ func (c *confirmations) note(confirmation Confirmation) {
 	}
 }
 
-// take returns what was gathered, in the order of session ids: two servers that write the same sessions
-// then lock them in the same order.
-func (c *confirmations) take() []Confirmation {
+// take returns what was gathered.
+func (c *confirmations) take() map[uuid.UUID]Confirmation {
 	c.mu.Lock()
+	defer c.mu.Unlock()
 	gathered := c.pending
 	c.pending = map[uuid.UUID]Confirmation{}
-	c.mu.Unlock()
-	sorted := make([]Confirmation, 0, len(gathered))
-	for _, confirmation := range gathered {
-		sorted = append(sorted, confirmation)
-	}
-	slices.SortFunc(sorted, func(a, b Confirmation) int { return slices.Compare(a.SessionID[:], b.SessionID[:]) })
-	return sorted
+	return gathered
 }
 
 // KeepConfirming writes confirmations once a second until ctx ends. Call FlushConfirmations after the
@@ -60,16 +55,29 @@ func (s *Service) KeepConfirming(ctx context.Context) {
 	}
 }
 
-// FlushConfirmations writes the confirmations gathered so far. Those that fail are gathered again.
+// confirmers is how many confirmations are written at a time. Each is a statement of its own: one that
+// waits for a row which somebody has locked must not hold the rows of other sessions meanwhile.
+const confirmers = 4
+
+// FlushConfirmations writes the confirmations gathered so far, and gathers those again that it could not
+// write. After the first failure it begins no further one. Errors: ErrUnavailable.
 func (s *Service) FlushConfirmations(ctx context.Context) error {
-	gathered := s.confirmations.take()
-	for chunk := range slices.Chunk(gathered, 100) {
-		if err := s.store.Confirm(ctx, chunk); err != nil {
-			for _, confirmation := range gathered { // once more is harmless
+	var group errgroup.Group
+	group.SetLimit(confirmers)
+	var failed atomic.Bool
+	for _, confirmation := range s.confirmations.take() {
+		group.Go(func() error {
+			if failed.Load() {
+				s.confirmations.note(confirmation)
+				return nil
+			}
+			err := s.store.Confirm(ctx, confirmation)
+			if err != nil {
+				failed.Store(true)
 				s.confirmations.note(confirmation)
 			}
 			return err
-		}
+		})
 	}
-	return nil
+	return group.Wait()
 }

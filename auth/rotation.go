@@ -95,11 +95,10 @@ func (s *Service) judge(ctx context.Context, token, next refreshToken, state *Se
 	if err != nil {
 		return refreshToken{}, nil, err
 	}
-	age := now.Sub(state.RefreshedAt)
 	switch {
-	case ok && s.settings.RefreshGrace > 0 && age <= s.settings.RefreshGrace:
+	case ok && s.withinGrace(state, now):
 		return successor, state, nil
-	case ok && s.settings.RefreshRetryWindow > 0 && age <= s.settings.RefreshRetryWindow && state.allowsLateRetry(token):
+	case ok && s.settings.RefreshRetryWindow > 0 && now.Sub(state.RefreshedAt) <= s.settings.RefreshRetryWindow && state.allowsLateRetry(token):
 		if state.LateRetryGeneration == state.Generation {
 			return successor, state, nil
 		}
@@ -110,6 +109,14 @@ func (s *Service) judge(ctx context.Context, token, next refreshToken, state *Se
 		return successor, state, err
 	}
 	return refreshToken{}, nil, s.endAfterRefresh(ctx, state, ReuseDetected, now)
+}
+
+// withinGrace reports whether a request that came now may have been in flight when the predecessor was
+// exchanged, or when its successor was first used. The latter can be much later: of two tabs that come
+// back together after a lost answer, one is answered and goes on while the other still waits.
+func (s *Service) withinGrace(state *SessionState, now time.Time) bool {
+	grace := s.settings.RefreshGrace
+	return grace > 0 && (now.Sub(state.RefreshedAt) <= grace || state.ConfirmedAt != nil && now.Sub(*state.ConfirmedAt) <= grace)
 }
 
 // allowsLateRetry reports whether nothing shows that the client has the token's successor, and the

@@ -134,14 +134,51 @@ func TestThePredecessorDiesAfterItsSuccessorWasUsed(t *testing.T) {
 	})
 }
 
-func TestAConfirmationForgetsTheSeedOnceTheGraceIsOver(t *testing.T) {
+func TestTabsThatComeBackTogetherAfterALostAnswerAreBothAnswered(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		first := s.mustSignUp(t, email)
-		second := s.mustRefresh(t, first.RefreshToken)
-		s.clock.Advance(11 * time.Second)
-		s.mustConfirm(t, second.AccessToken)
-		want(t, "seeds", len(s.state(t, first.Session.ID).RefreshSeed), 0)
-		s.mustRefresh(t, second.RefreshToken)
+		lost := s.mustRefresh(t, first.RefreshToken)
+		s.clock.Advance(time.Hour)
+		one := s.mustRefresh(t, first.RefreshToken)
+		s.mustConfirm(t, one.AccessToken)
+		s.clock.Advance(10 * time.Second)
+		other := s.mustRefresh(t, first.RefreshToken) // was in flight
+		want(t, "one successor", one.RefreshToken.Reveal() == lost.RefreshToken.Reveal(), true)
+		want(t, "the same", other.RefreshToken.Reveal() == lost.RefreshToken.Reveal(), true)
+		s.mustAuthenticate(t, one.AccessToken)
+		s.clock.Advance(time.Microsecond)
+		s.wantEnded(t, first.RefreshToken, auth.ReuseDetected)
+	})
+}
+
+// waiting is a store in which a rotation, when it is its turn at last, finds what happened meanwhile.
+type waiting struct {
+	auth.Store
+	meanwhile *func()
+}
+
+func (w waiting) Rotate(ctx context.Context, rotation auth.Rotation) (*auth.SessionState, error) {
+	if happens := *w.meanwhile; happens != nil {
+		*w.meanwhile = nil
+		happens()
+	}
+	return w.Store.Rotate(ctx, rotation)
+}
+
+func TestARequestThatWaitedIsJudgedByWhenItCame(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, url string) {
+		meanwhile := new(func())
+		between := func(store auth.Store) auth.Store { return waiting{store, meanwhile} }
+		s := newService(t, authtest.Options{URL: url, Clock: authtest.NewClock(), Between: between})
+		first := s.mustSignUp(t, email)
+		var second *auth.Tokens
+		*meanwhile = func() { // another tab is faster, and its successor is used, while this one waits
+			second = s.mustRefresh(t, first.RefreshToken)
+			s.clock.Advance(30 * time.Second)
+			s.mustConfirm(t, second.AccessToken)
+		}
+		waited := s.mustRefresh(t, first.RefreshToken)
+		want(t, "same successor", waited.RefreshToken.Reveal() == second.RefreshToken.Reveal(), true)
 	})
 }
 

@@ -47,10 +47,11 @@ type SessionState struct {
 	RevokeReason  EndReason // empty while RevokedAt is nil
 
 	Generation          uint32
-	ConfirmedGeneration uint32 // the newest that a client has shown to have, 0 at first
-	RefreshHash         []byte // SHA-256 of the live refresh token's secret
-	RefreshSeed         []byte // nil once no retry can need it
-	RefreshKeyID        string // the refresh key that the live token was made with
+	ConfirmedGeneration uint32     // the newest that a client has shown to have, 0 at first
+	ConfirmedAt         *time.Time // when, if that is the live one
+	RefreshHash         []byte     // SHA-256 of the live refresh token's secret
+	RefreshSeed         []byte     // nil in the first generation
+	RefreshKeyID        string     // the refresh key that the live token was made with
 	RefreshedAt         time.Time
 
 	// Of retries outside the grace time: the last generation that saw one, and how many generations in

@@ -55,8 +55,8 @@ type SessionStore interface {
 	// EndSession revokes a session that was not revoked before, and returns it as it then is.
 	// Errors: ErrNotFound where it was, where there is none, or where it is not the given user's.
 	EndSession(ctx context.Context, end SessionEnd) (*SessionState, error)
-	// Confirm records which generations clients have shown to have. It never goes back.
-	Confirm(ctx context.Context, confirmations []Confirmation) error
+	// Confirm records which generation a client has shown to have. It never goes back.
+	Confirm(ctx context.Context, confirmation Confirmation) error
 }
 
 // KeyStore keeps the sealed keys of the ring.
@@ -116,9 +116,7 @@ type SessionEnd struct {
 type Confirmation struct {
 	SessionID  uuid.UUID
 	Generation uint32
-	UsedAt     time.Time
-	// ForgetSeedBefore is when the session's refresh seed, if made before it, can no longer be needed.
-	ForgetSeedBefore time.Time
+	UsedAt     time.Time // when it showed that
 }
 
 // SealedKey is a key of the ring as it is stored.

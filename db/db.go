@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
 
 	"latchkey/auth"
@@ -25,6 +26,7 @@ type Store struct {
 	read    *sqlx.DB // the same as write where the database allows many writers
 	timeout time.Duration
 	log     *slog.Logger
+	turns   turns
 }
 
 var _ auth.Store = (*Store)(nil)
@@ -39,7 +41,7 @@ type Options struct {
 // Open opens a database and brings its schema up to date; however many servers do so at once, each
 // migration runs once. A database that is away is an error here. Errors never contain the password.
 func Open(ctx context.Context, options Options) (*Store, error) {
-	store := &Store{timeout: options.Timeout, log: options.Log}
+	store := &Store{timeout: options.Timeout, log: options.Log, turns: turns{held: map[uuid.UUID]*turn{}}}
 	var migrations migrations
 	var err error
 	switch path, isSQLite := strings.CutPrefix(options.URL, "sqlite:"); {
@@ -85,6 +87,11 @@ func (s *Store) do(ctx context.Context, operation func(ctx context.Context) erro
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
 	defer cancel()
 	err := withRetry(ctx, operation)
+	if err == nil {
+		// A commit that waits for a replica and is then cancelled succeeds, with a warning, without it
+		// (PostgreSQL's manual, "synchronous_commit"). A failover would lose what we acknowledged.
+		err = ctx.Err()
+	}
 	switch {
 	case err == nil:
 		return nil
@@ -98,7 +105,11 @@ func (s *Store) do(ctx context.Context, operation func(ctx context.Context) erro
 
 // transact runs an operation in a transaction, which may be tried several times.
 func (s *Store) transact(ctx context.Context, operation func(ctx context.Context, tx queries) error) error {
-	return s.do(ctx, func(ctx context.Context) error {
+	return s.do(ctx, s.inTransaction(operation))
+}
+
+func (s *Store) inTransaction(operation func(ctx context.Context, tx queries) error) func(context.Context) error {
+	return func(ctx context.Context) error {
 		tx, err := s.write.BeginTxx(ctx, nil)
 		if err != nil {
 			return err
@@ -108,7 +119,19 @@ func (s *Store) transact(ctx context.Context, operation func(ctx context.Context
 			return err
 		}
 		return tx.Commit()
-	})
+	}
+}
+
+// inTurn has an operation wait until no other one of this server changes the session.
+func (s *Store) inTurn(session uuid.UUID, operation func(context.Context) error) func(context.Context) error {
+	return func(ctx context.Context) error {
+		release, err := s.turns.take(ctx, session)
+		if err != nil {
+			return err
+		}
+		defer release()
+		return operation(ctx)
+	}
 }
 
 func (s *Store) reader() queries { return queries{s.read, s.log} }

@@ -13,7 +13,7 @@ const (
 	sessionColumns = `id, user_id, device_name, user_agent, ip, created_at, last_used_at, expires_at`
 
 	refreshColumns = `idle_expires_at, revoked_at, revoke_reason, refresh_generation, confirmed_generation,
-		refresh_hash, refresh_seed, refresh_key_id, refreshed_at, late_retry_generation, late_retry_streak`
+		confirmed_at, refresh_hash, refresh_seed, refresh_key_id, refreshed_at, late_retry_generation, late_retry_streak`
 
 	// stateColumns are a session's whole row with its user's. Subqueries, because RETURNING reaches only
 	// the changed table in SQLite; each is one lookup by primary key.
@@ -50,6 +50,7 @@ type stateRow struct {
 	RevokeReason        *string  `db:"revoke_reason"`
 	Generation          uint32   `db:"refresh_generation"`
 	ConfirmedGeneration uint32   `db:"confirmed_generation"`
+	ConfirmedAt         *instant `db:"confirmed_at"`
 	RefreshHash         []byte   `db:"refresh_hash"`
 	RefreshSeed         []byte   `db:"refresh_seed"`
 	RefreshKeyID        string   `db:"refresh_key_id"`
@@ -72,7 +73,7 @@ func (r *stateRow) state() *auth.SessionState {
 			CreatedAt: r.UserCreatedAt.Time, DisabledAt: r.UserDisabledAt.pointer(), SessionID: r.ID,
 		},
 		IdleExpiresAt: r.IdleExpiresAt.Time, RevokedAt: r.RevokedAt.pointer(),
-		Generation: r.Generation, ConfirmedGeneration: r.ConfirmedGeneration,
+		Generation: r.Generation, ConfirmedGeneration: r.ConfirmedGeneration, ConfirmedAt: r.ConfirmedAt.pointer(),
 		RefreshHash: r.RefreshHash, RefreshSeed: r.RefreshSeed, RefreshKeyID: r.RefreshKeyID,
 		RefreshedAt:         r.RefreshedAt.Time,
 		LateRetryGeneration: r.LateRetryGeneration, LateRetryStreak: r.LateRetryStreak,
@@ -83,13 +84,13 @@ func (r *stateRow) state() *auth.SessionState {
 	return state
 }
 
-// state runs a statement that returns the state of one session.
-func (s *Store) state(ctx context.Context, on queries, statement string, args ...any) (*auth.SessionState, error) {
+// change runs a statement that changes one session and returns its state.
+func (s *Store) change(ctx context.Context, id uuid.UUID, statement string, args ...any) (*auth.SessionState, error) {
 	var row stateRow
-	err := s.do(ctx, func(ctx context.Context) error {
+	err := s.do(ctx, s.inTurn(id, func(ctx context.Context) error {
 		row = stateRow{}
-		return on.get(ctx, &row, statement, args...)
-	})
+		return s.writer().get(ctx, &row, statement, args...)
+	}))
 	if err != nil {
 		return nil, err
 	}
@@ -125,7 +126,15 @@ func (s *Store) CreateSession(ctx context.Context, session auth.NewSession, pass
 
 // Session implements auth.SessionStore.
 func (s *Store) Session(ctx context.Context, id uuid.UUID) (*auth.SessionState, error) {
-	return s.state(ctx, s.reader(), `SELECT `+stateColumns+` FROM sessions WHERE id = ?`, id)
+	var row stateRow
+	err := s.do(ctx, func(ctx context.Context) error {
+		row = stateRow{}
+		return s.reader().get(ctx, &row, `SELECT `+stateColumns+` FROM sessions WHERE id = ?`, id)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return row.state(), nil
 }
 
 // Sessions implements auth.SessionStore.
@@ -150,10 +159,10 @@ func (s *Store) Sessions(ctx context.Context, userID uuid.UUID, now time.Time, l
 
 // Rotate implements auth.SessionStore.
 func (s *Store) Rotate(ctx context.Context, r auth.Rotation) (*auth.SessionState, error) {
-	return s.state(ctx, s.writer(), `
+	return s.change(ctx, r.SessionID, `
 		UPDATE sessions SET
 			refresh_generation = refresh_generation + 1, refresh_hash = ?, refresh_seed = ?, refresh_key_id = ?,
-			refreshed_at = ?, confirmed_generation = refresh_generation,
+			refreshed_at = ?, confirmed_generation = refresh_generation, confirmed_at = NULL,
 			late_retry_streak = CASE WHEN late_retry_generation = refresh_generation THEN late_retry_streak ELSE 0 END,
 			idle_expires_at = CASE WHEN expires_at < ? THEN expires_at ELSE ? END,
 			last_used_at = ?, user_agent = ?, ip = ?
@@ -169,7 +178,7 @@ func (s *Store) Rotate(ctx context.Context, r auth.Rotation) (*auth.SessionState
 
 // CountLateRetry implements auth.SessionStore.
 func (s *Store) CountLateRetry(ctx context.Context, id uuid.UUID, generation uint32) (*auth.SessionState, error) {
-	return s.state(ctx, s.writer(), `
+	return s.change(ctx, id, `
 		UPDATE sessions SET
 			late_retry_streak = CASE WHEN late_retry_generation = refresh_generation
 				THEN late_retry_streak ELSE late_retry_streak + 1 END,
@@ -190,10 +199,10 @@ func (s *Store) EndSession(ctx context.Context, end auth.SessionEnd) (*auth.Sess
 	}
 	statement += ` RETURNING ` + stateColumns
 	if !end.Event {
-		return s.state(ctx, s.writer(), statement, args...)
+		return s.change(ctx, end.SessionID, statement, args...)
 	}
 	var row stateRow
-	err := s.transact(ctx, func(ctx context.Context, tx queries) error {
+	err := s.do(ctx, s.inTurn(end.SessionID, s.inTransaction(func(ctx context.Context, tx queries) error {
 		row = stateRow{}
 		if err := tx.get(ctx, &row, statement, args...); err != nil {
 			return err
@@ -202,7 +211,7 @@ func (s *Store) EndSession(ctx context.Context, end auth.SessionEnd) (*auth.Sess
 			INSERT INTO session_events (id, session_id, kind, created_at) VALUES (?, ?, ?, ?)
 			ON CONFLICT (id) DO NOTHING`, end.Mark, end.SessionID, end.Reason, end.Now)
 		return err
-	})
+	})))
 	if err != nil {
 		return nil, err
 	}
@@ -210,20 +219,15 @@ func (s *Store) EndSession(ctx context.Context, end auth.SessionEnd) (*auth.Sess
 }
 
 // Confirm implements auth.SessionStore.
-func (s *Store) Confirm(ctx context.Context, confirmations []auth.Confirmation) error {
-	return s.transact(ctx, func(ctx context.Context, tx queries) error {
-		for _, c := range confirmations {
-			if _, err := tx.exec(ctx, `
-				UPDATE sessions SET
-					confirmed_generation = ?,
-					last_used_at = CASE WHEN last_used_at < ? THEN ? ELSE last_used_at END,
-					refresh_seed = CASE WHEN refreshed_at < ? THEN NULL ELSE refresh_seed END
-				WHERE id = ? AND refresh_generation = ? AND confirmed_generation < ?`,
-				c.Generation, c.UsedAt, c.UsedAt, c.ForgetSeedBefore,
-				c.SessionID, c.Generation, c.Generation); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
+func (s *Store) Confirm(ctx context.Context, c auth.Confirmation) error {
+	return s.do(ctx, s.inTurn(c.SessionID, func(ctx context.Context) error {
+		_, err := s.writer().exec(ctx, `
+			UPDATE sessions SET
+				confirmed_generation = ?, confirmed_at = ?,
+				last_used_at = CASE WHEN last_used_at < ? THEN ? ELSE last_used_at END
+			WHERE id = ? AND refresh_generation = ? AND confirmed_generation < ?`,
+			c.Generation, c.UsedAt, c.UsedAt, c.UsedAt,
+			c.SessionID, c.Generation, c.Generation)
+		return err
+	}))
 }

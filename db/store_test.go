@@ -299,9 +299,8 @@ func TestAConfirmationNeverGoesBack(t *testing.T) {
 		later := now.Add(2 * time.Hour)
 		confirm := func(generation uint32, at time.Time) *auth.SessionState {
 			t.Helper()
-			check(t, store.Confirm(t.Context(), []auth.Confirmation{
-				{SessionID: uuid.New(), Generation: 1}, // gone since; does not hold up the others
-				{SessionID: session.ID, Generation: generation, UsedAt: at, ForgetSeedBefore: at.Add(-10 * time.Second)},
+			check(t, store.Confirm(t.Context(), auth.Confirmation{
+				SessionID: session.ID, Generation: generation, UsedAt: at,
 			}))
 			state, err := store.Session(t.Context(), session.ID)
 			check(t, err)
@@ -310,11 +309,12 @@ func TestAConfirmationNeverGoesBack(t *testing.T) {
 		want(t, "another generation", confirm(3, later).ConfirmedGeneration, 1)
 		state := confirm(2, now.Add(time.Hour))
 		want(t, "confirmed", state.ConfirmedGeneration, 2)
-		want(t, "seed still needed", string(state.RefreshSeed), "seed")
+		want(t, "since", *state.ConfirmedAt, now.Add(time.Hour))
 		state = confirm(2, later)
 		want(t, "confirmed", state.ConfirmedGeneration, 2)
 		want(t, "used", state.LastUsedAt, now.Add(time.Hour))
 		want(t, "an old generation", confirm(1, later).ConfirmedGeneration, 2)
+		check(t, store.Confirm(t.Context(), auth.Confirmation{SessionID: uuid.New(), Generation: 1})) // gone since
 	})
 }
 

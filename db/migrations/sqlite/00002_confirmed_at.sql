@@ -1,0 +1,6 @@
+-- +goose Up
+-- When a client first showed that it has the confirmed generation.
+ALTER TABLE sessions ADD COLUMN confirmed_at TIMESTAMP;
+
+-- +goose Down
+ALTER TABLE sessions DROP COLUMN confirmed_at;
