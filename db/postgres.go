@@ -101,7 +101,8 @@ type connector struct{ config pq.Config }
 func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	config := c.config.Clone()
 	if deadline, ok := ctx.Deadline(); ok { // which lib/pq heeds while dialing, but not while it logs in
-		config.ConnectTimeout = min(config.ConnectTimeout, time.Until(deadline))
+		hosts := time.Duration(1 + len(config.Multi)) // each has its share: the first may be silent
+		config.ConnectTimeout = min(config.ConnectTimeout, time.Until(deadline)/hosts)
 	}
 	if config.ConnectTimeout <= 0 { // it would wait forever
 		return nil, context.DeadlineExceeded
