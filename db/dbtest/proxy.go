@@ -28,6 +28,8 @@ type Proxy struct {
 	statements []string
 	roundTrips int
 	lose, cut  string
+	loseEvery  int // 0: none
+	changes    int // statements that change something, since the start
 	conns      map[net.Conn]struct{}
 }
 
@@ -88,6 +90,14 @@ func (p *Proxy) LoseAnswer(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.lose = text
+}
+
+// LoseAnswers does what LoseAnswer does to every n-th statement that changes something or commits, until
+// it is called with zero.
+func (p *Proxy) LoseAnswers(every int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.loseEvery = every
 }
 
 // CutAfterError passes on the ErrorResponse to the next statement that contains a text and then drops the
@@ -250,6 +260,14 @@ func (l *link) execute(text string) {
 	}
 	if p.cut != "" && strings.Contains(text, p.cut) {
 		p.cut, l.cut = "", true
+	}
+	for _, verb := range []string{"INSERT", "UPDATE", "COMMIT"} {
+		if p.loseEvery > 0 && strings.HasPrefix(strings.TrimSpace(text), verb) {
+			p.changes++
+			if p.changes%p.loseEvery == 0 {
+				l.lose = true
+			}
+		}
 	}
 }
 

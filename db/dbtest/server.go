@@ -50,12 +50,61 @@ func (s *Server) URL() string {
 	return fmt.Sprintf("postgres://latchkey@127.0.0.1:%d/postgres?sslmode=disable", s.port)
 }
 
-// Kill ends the server without a chance to say or write anything.
+// Kill ends all of the server's processes by SIGKILL: none can say or write anything.
 func (s *Server) Kill(t testing.TB) {
 	t.Helper()
-	if err := s.stop("immediate"); err != nil {
+	if err := s.signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
+	_ = s.leash.Close()
+	_ = s.process.Wait() // its status is that of a killed process
+}
+
+// Stop ends the server in one of the ways of pg_ctl: "fast" or "immediate".
+func (s *Server) Stop(t testing.TB, mode string) {
+	t.Helper()
+	if err := s.stop(mode); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Pause stops all of the server's processes where they are, until Continue.
+func (s *Server) Pause(t testing.TB) {
+	t.Helper()
+	if err := s.signal(syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Continue ends Pause.
+func (s *Server) Continue(t testing.TB) {
+	t.Helper()
+	if err := s.signal(syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// signal sends a signal to the postmaster, then to its children.
+func (s *Server) signal(signal syscall.Signal) error {
+	text, err := os.ReadFile(filepath.Join(s.data(), "postmaster.pid"))
+	if err != nil {
+		return err
+	}
+	line, _, _ := strings.Cut(string(text), "\n")
+	postmaster, err := strconv.Atoi(line)
+	if err != nil {
+		return err
+	}
+	children, _ := exec.Command("pgrep", "-P", line).Output() // fails where there are none
+	if err := syscall.Kill(postmaster, signal); err != nil {
+		return err
+	}
+	for child := range strings.FieldsSeq(string(children)) {
+		if pid, err := strconv.Atoi(child); err == nil {
+			_ = syscall.Kill(pid, signal) // it may have ended by itself
+		}
+	}
+	return nil
 }
 
 // Start starts the server again, on the same port, and waits until it answers.
