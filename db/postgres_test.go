@@ -5,7 +5,10 @@ import (
 	"database/sql"
 	"errors"
 	"log/slog"
+	"net"
 	"net/url"
+	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -197,4 +200,71 @@ func TestUnderSerializableOneOfEightRotationsHappensToo(t *testing.T) {
 		}
 	}
 	want(t, "rotated", rotated, 1)
+}
+
+func TestAHostThatIsSilentLeavesTimeForTheNextOne(t *testing.T) {
+	silent, err := net.Listen("tcp", "127.0.0.1:0") // takes connections, and says nothing
+	check(t, err)
+	defer func() { _ = silent.Close() }()
+	database, err := url.Parse(dbtest.Postgres(t))
+	check(t, err)
+	database.Host = silent.Addr().String() + "," + database.Host
+	store := openWithin(t, database.String(), 2*time.Second)
+	_, err = store.Session(t.Context(), uuid.New())
+	if !errors.Is(err, auth.ErrNotFound) {
+		t.Fatalf("got %v, want an answer", err)
+	}
+}
+
+func TestALockedSessionTakesOneConnection(t *testing.T) {
+	database := dbtest.Postgres(t)
+	store := open(t, database)
+	user := newUser("ada@example.com")
+	session, other := newSession(user.ID), newSession(user.ID)
+	check(t, store.CreateUser(t.Context(), user, &session))
+	check(t, store.CreateSession(t.Context(), other, user.PasswordHash))
+	pool, err := sql.Open("postgres", database)
+	check(t, err)
+	defer func() { _ = pool.Close() }()
+	held, err := pool.Begin()
+	check(t, err)
+	_, err = held.Exec(`SELECT id FROM sessions WHERE id = $1 FOR UPDATE`, session.ID)
+	check(t, err)
+	waiting := func() (count int) {
+		check(t, pool.QueryRow(`SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`).Scan(&count))
+		return count
+	}
+
+	var clients, begun sync.WaitGroup
+	rotated := make(chan error, 100)
+	for range cap(rotated) {
+		begun.Add(1)
+		clients.Go(func() {
+			begun.Done()
+			_, err := store.Rotate(t.Context(), rotation(session))
+			rotated <- err
+		})
+	}
+	begun.Wait()
+	for waiting() == 0 {
+		runtime.Gosched()
+	}
+	for range 50 { // everybody else is served, however long it takes
+		_, err = store.Session(t.Context(), other.ID)
+		check(t, err)
+	}
+	_, err = store.Rotate(t.Context(), rotation(other))
+	check(t, err)
+	want(t, "waiting connections", waiting(), 1)
+	check(t, held.Rollback())
+	clients.Wait()
+	answered := 0
+	for range cap(rotated) {
+		if err := <-rotated; err == nil {
+			answered++
+		} else if !errors.Is(err, auth.ErrNotFound) {
+			t.Error(err)
+		}
+	}
+	want(t, "rotations", answered, 1)
 }
