@@ -9,17 +9,20 @@ import (
 
 // Who may import whom. Tests may import anything.
 var mayImport = map[string][]string{
-	"latchkey":                 {"auth", "cli", "config", "db", "graph", "web"},
-	"latchkey/auth":            {},
-	"latchkey/auth/authtest":   {"auth", "db"}, // for tests only
-	"latchkey/cli":             {"auth", "config"},
-	"latchkey/config":          {},
-	"latchkey/db":              {"auth"},
-	"latchkey/db/dbtest":       {}, // for tests only
-	"latchkey/graph":           {"auth", "graph/generated", "graph/scalar"},
-	"latchkey/graph/generated": {"auth", "graph/scalar"},
-	"latchkey/graph/scalar":    {"auth"},
-	"latchkey/web":             {"auth", "graph"},
+	"latchkey":                      {"auth", "cli", "config", "db", "graph", "web"},
+	"latchkey/auth":                 {},
+	"latchkey/auth/authtest":        {"auth", "db"}, // for tests only
+	"latchkey/cli":                  {"auth", "config"},
+	"latchkey/config":               {},
+	"latchkey/db":                   {"auth"},
+	"latchkey/db/dbtest":            {}, // for tests only
+	"latchkey/graph":                {"auth", "graph/generated", "graph/scalar"},
+	"latchkey/graph/generated":      {"auth", "graph/scalar"},
+	"latchkey/graph/scalar":         {"auth"},
+	"latchkey/internal/chaos":       {}, // tests only
+	"latchkey/internal/chaos/hooks": {}, // for the servers that chaos builds
+	"latchkey/internal/history":     {}, // for tests only
+	"latchkey/web":                  {"auth", "graph"},
 }
 
 // What would bring SQL, HTTP or GraphQL into the domain.
