@@ -1,6 +1,7 @@
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+FUZZTIME = 5s
 
-.PHONY: help run test check
+.PHONY: help run test check fuzz soak
 help: ## list what can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 8
 
@@ -8,15 +9,26 @@ run: ## start the server
 	go run .
 
 test: ## run the tests, on SQLite and on PostgreSQL, which is installed if that can be done
-	@scripts/postgres.sh
+	@scripts/databases.sh
 	go test ./...
 
-check: ## all that must hold before a commit lands: format, vet, staticcheck, races, generated files
+check: ## all that must hold before a commit lands: format, vet, staticcheck, races, generated files, fuzzing
 	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not formatted by gofmt: $$unformatted"; exit 1; }
 	go vet ./...
 	go run $(STATICCHECK) ./...
 	go mod tidy -diff
 	@before=$$(mktemp -d) && cp -R graph "$$before" && go generate ./... && diff -r "$$before/graph" graph \
 		&& rm -r "$$before" || { echo "go generate ./... changed graph/: commit what it wrote"; exit 1; }
-	@scripts/postgres.sh
-	CGO_ENABLED=1 go test -race ./...
+	@scripts/databases.sh
+	CGO_ENABLED=1 go test -race -short ./...
+	$(MAKE) --no-print-directory fuzz
+
+fuzz: ## fuzz what strangers send, each for FUZZTIME
+	@grep -rho --include='*_test.go' '^func Fuzz[A-Za-z]*' auth web | sort | while read -r _ name; do \
+		folder=$$(dirname "$$(grep -rl --include='*_test.go' "^func $$name(" auth web)"); \
+		echo "$$name"; go test -timeout 10m -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) "./$$folder" || exit 1; \
+	done
+
+soak: ## break everything for as long as it takes, about half an hour, and print a table; SEED=n repeats one
+	@scripts/databases.sh soak
+	go test ./internal/chaos -v -soak -parallel 4 -timeout 90m $(if $(SEED),-seed $(SEED))
