@@ -97,8 +97,6 @@ type device struct {
 	tabs     int    // how many
 	rest     time.Time
 	stolen   tokens
-	// settle is how long a server may go on with a request that its client has given up.
-	settle func() time.Duration
 }
 
 func (d *device) operation(a arrival, who string) history.Operation {
@@ -115,7 +113,7 @@ func (d *device) act(ctx context.Context, a arrival) {
 	case a.action == "login":
 		d.login(ctx, a, dice)
 	case a.action == "visit":
-		visitor := &device{client: d.client, name: d.name + " visitor", email: d.email, settle: d.settle}
+		visitor := &device{client: d.client, name: d.name + " visitor", email: d.email}
 		visitor.login(ctx, a, dice)
 		if visitor.tokens.refresh != "" {
 			visitor.refresh(ctx, a, dice)
@@ -228,7 +226,7 @@ func (d *device) giveBack(token string, o history.Operation, got tokens, sent bo
 		d.ended = true
 	default:
 		if sent {
-			d.rest = time.Now().Add(d.settle())
+			d.rest = time.Now().Add(settled)
 		}
 		again = d.tokens.refresh == token // else another tab was answered, and has told
 	}

@@ -395,7 +395,14 @@ func (p *patroni) killLeader(t *testing.T) int {
 	t.Helper()
 	i := p.leader(t)
 	p.stop(i) // or those that are still there would see that others have gone
-	p.await(t, "end of the leader", func(context.Context) error {
+	p.killNode(t, i)
+	return i
+}
+
+// killNode ends all processes of a node by SIGKILL, paused ones too.
+func (p *patroni) killNode(t *testing.T, i int) {
+	t.Helper()
+	p.await(t, "end of the node", func(context.Context) error {
 		left := p.processes(i)
 		for _, pid := range left {
 			_ = syscall.Kill(pid, syscall.SIGKILL)
@@ -406,7 +413,6 @@ func (p *patroni) killLeader(t *testing.T) int {
 		return nil
 	})
 	<-p.nodes[i].over
-	return i
 }
 
 // pauseLeader stops all of the leader's processes where they are, and returns which node that was.

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"text/tabwriter"
 	"time"
@@ -82,7 +81,6 @@ type run struct {
 	recorder *history.Recorder
 	devices  []*device
 	rules    history.Rules
-	broken   atomic.Bool
 	kills    int
 	lost     []history.Violation // found by asking, not in the history
 }
@@ -90,18 +88,8 @@ type run struct {
 // faulty marks the time in which something is broken.
 func (r *run) faulty(during func()) {
 	from := r.recorder.Now()
-	r.broken.Store(true)
 	during()
-	time.AfterFunc(settled, func() { r.broken.Store(false) })
 	r.rules.Faults = append(r.rules.Faults, history.Window{From: from, To: r.recorder.Now() + settled})
-}
-
-// settle is how long a server may go on with a request that its client has given up.
-func (r *run) settle() time.Duration {
-	if r.broken.Load() {
-		return settled
-	}
-	return time.Second
 }
 
 // away marks the time in which the database cannot be reached by anybody. What asked before may still be
@@ -181,6 +169,9 @@ func (s scenario) play(t *testing.T, name string, seed uint64) result {
 	operations := r.recorder.Operations()
 	violations := append(history.Check(operations, r.rules), r.lost...)
 	r.searchForSecrets()
+	if len(violations) > 0 {
+		r.showFaults()
+	}
 	least := 500
 	if s.alone {
 		least = 10
@@ -203,7 +194,7 @@ func (r *run) signUp(ctx context.Context) {
 	for i := range r.scenario.devices {
 		email := fmt.Sprintf("user%d@example.com", i%people)
 		r.devices = append(r.devices, &device{
-			client: r.client, name: fmt.Sprintf("device %d", i), role: roleOf(i), email: email, settle: r.settle,
+			client: r.client, name: fmt.Sprintf("device %d", i), role: roleOf(i), email: email,
 		})
 		if i >= people {
 			continue
@@ -278,12 +269,6 @@ func (r *run) everybodyGoesOn(seed uint64) {
 		})
 	}
 	devices.Wait()
-	if len(r.lost) > 0 {
-		for _, server := range r.servers {
-			log, _ := os.ReadFile(server.log)
-			r.Logf("the end of a server's log:\n%s", log[max(0, len(log)-2000):])
-		}
-	}
 }
 
 // searchForSecrets looks for tokens and passwords where none may be.
@@ -298,6 +283,19 @@ func (r *run) searchForSecrets() {
 				r.Errorf("a log contains %.5s…", canary)
 			}
 		}
+	}
+}
+
+// showFaults logs what the servers took for faults of their own, and how their logs end.
+func (r *run) showFaults() {
+	for _, server := range r.servers {
+		log, _ := os.ReadFile(server.log)
+		for line := range strings.Lines(string(log)) {
+			if strings.Contains(line, `"level":"ERROR"`) {
+				r.Logf("%s: %s", server.url, line)
+			}
+		}
+		r.Logf("the end of the log of %s:\n%s", server.url, log[max(0, len(log)-1000):])
 	}
 }
 
