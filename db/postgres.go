@@ -111,7 +111,7 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	dialer := &socketDialer{}
+	dialer := &socketDialer{plain: config.SSLMode == pq.SSLModeDisable}
 	inner.Dialer(dialer)
 	connected, err := inner.Connect(ctx)
 	if err != nil {
@@ -126,69 +126,3 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 
 // Driver implements driver.Connector.
 func (connector) Driver() driver.Driver { return pq.Driver{} }
-
-// pqConn is what a connection of lib/pq can do. An interface that a wrapper forgot would silently cost a
-// feature, such as transactions with options or statements in one round trip.
-type pqConn interface {
-	driver.Conn
-	driver.ConnBeginTx
-	driver.ConnPrepareContext
-	driver.ExecerContext
-	driver.NamedValueChecker
-	driver.Pinger
-	driver.QueryerContext
-	driver.SessionResetter
-	driver.Validator
-}
-
-// watchedConn is a connection that knows the state of its socket.
-//
-// lib/pq takes an ErrorResponse for the end of a statement even where the socket drops before the server
-// is ready again, and the next statement on that connection fails with "there is already a query being
-// processed" (lib/pq#1320, #1450). And a context's deadline does not wake a read from a server that has
-// stopped answering (lib/pq#620).
-type watchedConn struct {
-	pqConn
-	socket *socket
-}
-
-// QueryContext implements driver.QueryerContext.
-func (c *watchedConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Rows, error) {
-	c.socket.obey(ctx)
-	return c.pqConn.QueryContext(ctx, query, args)
-}
-
-// ExecContext implements driver.ExecerContext.
-func (c *watchedConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (driver.Result, error) {
-	c.socket.obey(ctx)
-	return c.pqConn.ExecContext(ctx, query, args)
-}
-
-// PrepareContext implements driver.ConnPrepareContext.
-func (c *watchedConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
-	c.socket.obey(ctx)
-	return c.pqConn.PrepareContext(ctx, query)
-}
-
-// BeginTx implements driver.ConnBeginTx. The deadline holds for the commit as well.
-func (c *watchedConn) BeginTx(ctx context.Context, options driver.TxOptions) (driver.Tx, error) {
-	c.socket.obey(ctx)
-	return c.pqConn.BeginTx(ctx, options)
-}
-
-// Ping implements driver.Pinger.
-func (c *watchedConn) Ping(ctx context.Context) error {
-	c.socket.obey(ctx)
-	return c.pqConn.Ping(ctx)
-}
-
-// ResetSession implements driver.SessionResetter.
-func (c *watchedConn) ResetSession(ctx context.Context) error {
-	if c.socket.failed() {
-		return driver.ErrBadConn
-	}
-	return c.pqConn.ResetSession(ctx)
-}
-
-// IsValid implements driver.Validator.
-func (c *watchedConn) IsValid() bool { return !c.socket.failed() && c.pqConn.IsValid() }

@@ -4,9 +4,11 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/url"
+	"reflect"
 	"runtime"
 	"sync"
 	"testing"
@@ -82,6 +84,53 @@ func TestAConnectionThatDropsAfterAnErrorIsNotUsedAgain(t *testing.T) {
 		}
 		_, err := store.Session(t.Context(), session.ID)
 		check(t, err)
+	}
+}
+
+// PgBouncer passes on the beginning of an answer and then an error of its own. lib/pq alone then reads wrong
+// data, fails with errors of all kinds, panics, or allocates up to 2 GiB.
+func TestAnAnswerThatBreaksOffAnywhereIsNotBelieved(t *testing.T) {
+	proxy := dbtest.NewProxy(t, dbtest.Postgres(t))
+	store := open(t, proxy.URL())
+	user := newUser("ada@example.com")
+	session := newSession(user.ID)
+	check(t, store.CreateUser(t.Context(), user, &session))
+	whole, err := store.Session(t.Context(), session.ID)
+	check(t, err)
+	create := func() error {
+		user := newUser(uuid.NewString() + "@example.com")
+		session := newSession(user.ID)
+		return store.CreateUser(t.Context(), user, &session)
+	}
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for statement, operation := range map[string]func() error{
+		"FROM sessions": func() error {
+			state, err := store.Session(t.Context(), session.ID)
+			if err == nil && !reflect.DeepEqual(state, whole) {
+				return fmt.Errorf("got %+v, want %+v", state, whole)
+			}
+			return err
+		},
+		"UPDATE users": func() error { return store.ReplacePasswordHash(t.Context(), user.ID, "hash", "hash") },
+		"BEGIN":        create,
+		"COMMIT":       create,
+	} {
+		at := 0
+		for broken := -1; broken < proxy.BrokenOff(); at++ {
+			broken = proxy.BrokenOff()
+			proxy.BreakOff(statement, at)
+			if err := operation(); err != nil {
+				t.Fatalf("%s, after %d bytes: %v", statement, at, err)
+			}
+		}
+		if at < 10 {
+			t.Fatalf("%s: broke off %d times", statement, at)
+		}
+	}
+	runtime.ReadMemStats(&after)
+	if allocated := after.TotalAlloc - before.TotalAlloc; allocated > 500<<20 {
+		t.Fatalf("allocated %d bytes", allocated)
 	}
 }
 

@@ -47,8 +47,9 @@ func isTransient(err error) bool {
 			"57P01", "57P02", "57P03", // shutdown, crash, starting up
 			"25006": // read_only_sql_transaction: still connected to a former primary
 			return true
-		case "08P01": // protocol_violation: a fault of ours
-			return false
+		case "08P01": // protocol_violation: a fault of ours, or else whatever befalls PgBouncer
+			var postgres *pq.Error
+			return errors.As(err, &postgres) && postgres.Fatal()
 		}
 		return strings.HasPrefix(state, "08")
 	}
@@ -82,7 +83,7 @@ func isUnavailable(err error) bool {
 
 func isConnectionLoss(err error) bool {
 	var network net.Error
-	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
+	return errors.Is(err, driver.ErrBadConn) || errors.Is(err, errBrokenOff) || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) ||
 		errors.Is(err, net.ErrClosed) || errors.As(err, &network) && !errors.Is(err, context.DeadlineExceeded)
 }
 

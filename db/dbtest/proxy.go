@@ -28,6 +28,9 @@ type Proxy struct {
 	statements []string
 	roundTrips int
 	lose, cut  string
+	breakOff   string
+	breakAt    int // how many bytes of the answer come through before
+	brokenOff  int // answers so far
 	loseEvery  int // 0: none
 	changes    int // statements that change something, since the start
 	conns      map[net.Conn]struct{}
@@ -108,6 +111,22 @@ func (p *Proxy) CutAfterError(text string) {
 	p.cut = text
 }
 
+// BreakOff drops the server's connection in the middle of its answer to the next statement that contains a
+// text, after a number of bytes, and goes on as PgBouncer does: with a fatal error of its own, where the
+// answer was, and the end of the connection.
+func (p *Proxy) BreakOff(text string, after int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.breakOff, p.breakAt = text, after
+}
+
+// BrokenOff returns how many answers broke off since the start: none where the answer was shorter.
+func (p *Proxy) BrokenOff() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.brokenOff
+}
+
 // Freeze holds everything back, in both directions, with all connections open, until Thaw.
 func (p *Proxy) Freeze() {
 	p.mu.Lock()
@@ -181,7 +200,7 @@ func (p *Proxy) serve(client net.Conn) {
 		closeBoth()
 		return
 	}
-	link := &link{proxy: p, prepared: map[string]string{}}
+	link := &link{proxy: p, prepared: map[string]string{}, left: -1}
 	go func() {
 		defer closeBoth()
 		_ = link.forward(client, server)
@@ -197,6 +216,7 @@ type link struct {
 
 	mu        sync.Mutex
 	lose, cut bool // what to do to the answer that comes next
+	left      int  // how many bytes of it come through; negative: all
 }
 
 // forward passes on what the client says, and takes note of the statements.
@@ -261,6 +281,9 @@ func (l *link) execute(text string) {
 	if p.cut != "" && strings.Contains(text, p.cut) {
 		p.cut, l.cut = "", true
 	}
+	if p.breakOff != "" && strings.Contains(text, p.breakOff) {
+		p.breakOff, l.left = "", p.breakAt
+	}
 	for _, verb := range []string{"INSERT", "UPDATE", "COMMIT"} {
 		if p.loseEvery > 0 && strings.HasPrefix(strings.TrimSpace(text), verb) {
 			p.changes++
@@ -273,6 +296,9 @@ func (l *link) execute(text string) {
 
 var errDropped = errors.New("dropped")
 
+// fatal is what PgBouncer says where it has lost its server.
+var fatal = []byte("E\x00\x00\x00)SFATAL\x00C08P01\x00Mserver conn crashed?\x00\x00")
+
 // answer passes on what the server says.
 func (l *link) answer(server io.Reader, client io.Writer) error {
 	in := bufio.NewReader(server)
@@ -283,13 +309,26 @@ func (l *link) answer(server io.Reader, client io.Writer) error {
 		}
 		l.proxy.waitForThaw()
 		l.mu.Lock()
-		lose, cut := l.lose, l.cut
+		lose, cut, left := l.lose, l.cut, l.left
+		switch {
+		case kind == 'Z':
+			l.left = -1
+		case left >= 0:
+			l.left = max(0, left-len(frame))
+		}
 		l.mu.Unlock()
 		if lose {
 			if kind == 'Z' { // ready: the statement is done
 				return errDropped
 			}
 			continue
+		}
+		if left >= 0 && left < len(frame) {
+			l.proxy.mu.Lock()
+			l.proxy.brokenOff++
+			l.proxy.mu.Unlock()
+			_, err := client.Write(append(frame[:left:left], fatal...))
+			return errors.Join(errDropped, err)
 		}
 		if _, err := client.Write(frame); err != nil {
 			return err
