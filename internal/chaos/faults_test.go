@@ -8,6 +8,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -28,7 +29,7 @@ var (
 var scenarios = []scenario{
 	{name: "none", on: []string{sqlite, postgres}, last: 6 * time.Second},
 	{name: "servers killed", on: everywhere, fault: killServers},
-	{name: "servers killed in the middle", on: []string{sqlite, postgres}, patches: hooked, last: 12 * time.Second,
+	{name: "servers killed in the middle", on: []string{sqlite, postgres}, patches: hooked, last: 11 * time.Second,
 		start: killAtAPoint, fault: awaitKills},
 	{name: "database killed", on: allPostgres, fault: func(r *run) {
 		r.bounceDatabase(func() { r.database.server.Kill(r.T) }, 300*time.Millisecond, time.Second)
@@ -189,31 +190,67 @@ func killServers(r *run) {
 	}
 }
 
-// killAtAPoint has each server die of itself: at a point that is seldom reached, another one at each
-// start, or else in the middle of a refresh.
+// killAtAPoint has each server die of itself: in turns at one of the points that are seldom reached, and
+// in the middle of a refresh.
 func killAtAPoint(r *run, server, start int) []string {
-	seldom := killPoints[(uint64(start+3*server)+r.seed)%uint64(len(killPoints))]
-	return []string{fmt.Sprintf("CHAOS_KILL=%s=1,refresh: before the answer=%d", seldom, 20+start)}
+	at := killPoints[0] + "=20"
+	if start%2 == 0 {
+		seldom := killPoints[1:]
+		at = fmt.Sprintf("%s=1", seldom[(uint64(start/2+3*server)+r.seed)%uint64(len(seldom))])
+	}
+	return []string{"CHAOS_KILL=" + at}
 }
 
-// awaitKills looks on while servers die at the points, and counts that.
+// comeByAllPoints signs in and refreshes, and then signs out or has a thief found.
+func comeByAllPoints(r *run, dice *rand.Rand) {
+	guest := r.anotherGuest()
+	at := arrival{server: dice.IntN(len(r.servers))}
+	guest.login(r.Context(), at, dice)
+	guest.stolen = guest.tokens
+	guest.refresh(r.Context(), at, dice)
+	if dice.IntN(2) == 0 {
+		guest.leave(r.Context(), at, dice, guest.tokens, "")
+		return
+	}
+	guest.me(r.Context(), at)
+	time.Sleep(grace + r.rules.ConfirmedWithin)
+	for range 3 { // the server that finds out may die of it
+		guest.replay(r.Context(), at, dice)
+		guest.again(r.Context(), &at, dice, 5)
+	}
+}
+
+// awaitKills has people come by all the points, for long enough that servers died at each.
 func awaitKills(r *run) {
-	r.sleep(7*time.Second, 9*time.Second)
-	for _, point := range killPoints {
-		count := 0
-		for _, server := range r.servers {
-			log, err := os.ReadFile(server.log)
-			if err != nil {
-				r.Fatal(err)
-			}
-			count += strings.Count(string(log), "killed at "+point+"\n")
+	var guests sync.WaitGroup
+	began := time.Now()
+	for time.Since(began) < r.last-5*time.Second || slices.Min(r.kills()) == 0 && time.Since(began) < 30*time.Second {
+		dice := rand.New(rand.NewPCG(r.dice.Uint64(), 5))
+		guests.Go(func() { comeByAllPoints(r, dice) })
+		r.sleep(100*time.Millisecond, 200*time.Millisecond)
+	}
+	guests.Wait()
+	for i, count := range r.kills() {
+		r.Logf("killed %d times at %q", count, killPoints[i])
+		if count == 0 {
+			r.Errorf("nobody died at %q", killPoints[i])
 		}
-		r.Logf("killed %d times at %q", count, point)
-		r.kills += count
 	}
-	if r.kills < 10 {
-		r.Errorf("%d kills only: the points are not reached", r.kills)
+}
+
+// kills returns how many servers died at each of the points.
+func (r *run) kills() []int {
+	counts := make([]int, len(killPoints))
+	for _, server := range r.servers {
+		log, err := os.ReadFile(server.log)
+		if err != nil {
+			r.Fatal(err)
+		}
+		for i, point := range killPoints {
+			counts[i] += strings.Count(string(log), "killed at "+point+"\n")
+		}
 	}
+	return counts
 }
 
 // bounceDatabase takes the database away and brings it back.
@@ -265,12 +302,16 @@ func jumpClocks(r *run) {
 
 // guest signs in anew, for a fault that wants a session to itself.
 func (r *run) guest() *device {
-	guest := &device{client: r.client, name: "guest", role: honest, email: r.devices[0].email}
+	guest := r.anotherGuest()
 	guest.login(r.Context(), arrival{}, r.dice)
 	if guest.tokens.refresh == "" {
 		r.Fatal("a guest could not sign in")
 	}
 	return guest
+}
+
+func (r *run) anotherGuest() *device {
+	return &device{client: r.client, name: "guest", role: honest, email: r.devices[0].email}
 }
 
 // exchange refreshes once, and reports whether that was answered.

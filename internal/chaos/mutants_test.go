@@ -85,8 +85,8 @@ func cachedSession(ctx context.Context, store Store, id uuid.UUID) (*SessionStat
 		rule: "the end of a session commits whatever becomes of the request that found reuse",
 		patches: []patch{
 			{"db/sessions.go", "import (\n", "import (\n\t\"errors\"\n"},
-			{"db/sessions.go", "end.Mark, end.SessionID, end.Reason, end.Now)\n\t\treturn err\n\t})\n\tif err != nil {\n",
-				"end.Mark, end.SessionID, end.Reason, end.Now)\n\t\treturn errors.Join(err, errRefused)\n\t})\n\tif err != nil && !errors.Is(err, errRefused) {\n"},
+			{"db/sessions.go", "end.Mark, end.SessionID, end.Reason, end.Now)\n\t\treturn err\n\t})))\n\tif err != nil {\n",
+				"end.Mark, end.SessionID, end.Reason, end.Now)\n\t\treturn errors.Join(err, errRefused)\n\t})))\n\tif err != nil && !errors.Is(err, errRefused) {\n"},
 			{"db/sessions.go", "// Confirm implements", "var errRefused = errors.New(\"the request is refused\")\n\n// Confirm implements"},
 		},
 		scenario: "a patient thief", database: sqlite, breaks: history.OneAtATime,

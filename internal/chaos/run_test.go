@@ -81,7 +81,6 @@ type run struct {
 	recorder *history.Recorder
 	devices  []*device
 	rules    history.Rules
-	kills    int
 	lost     []history.Violation // found by asking, not in the history
 }
 
