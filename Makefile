@@ -31,4 +31,4 @@ fuzz: ## fuzz what strangers send, each for FUZZTIME
 
 soak: ## break everything for as long as it takes, about half an hour, and print a table; SEED=n repeats one
 	@scripts/databases.sh soak
-	go test ./internal/chaos -v -soak -parallel 4 -timeout 90m $(if $(SEED),-seed $(SEED))
+	go test ./internal/chaos -v -soak -parallel 2 -timeout 90m $(if $(SEED),-seed $(SEED))

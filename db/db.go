@@ -87,10 +87,11 @@ func (s *Store) do(ctx context.Context, operation func(ctx context.Context) erro
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
 	defer cancel()
 	err := withRetry(ctx, operation)
-	if err == nil {
-		// A commit that waits for a replica and is then cancelled succeeds, with a warning, without it
-		// (PostgreSQL's manual, "synchronous_commit"). A failover would lose what we acknowledged.
-		err = ctx.Err()
+	if late := ctx.Err(); late != nil {
+		// Whatever came of it. A commit that waits for a replica and is then cancelled succeeds, with a
+		// warning, without it (PostgreSQL's manual, "synchronous_commit"): a failover would lose what we
+		// acknowledged. And a transaction may only say that it is over (sql.ErrTxDone).
+		return fmt.Errorf("%w: %w", auth.ErrUnavailable, errors.Join(late, err))
 	}
 	switch {
 	case err == nil:
