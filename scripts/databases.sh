@@ -4,7 +4,8 @@
 # processes of their own, and leave the system's alone.
 set -eu
 
-postgres() {
+# Named has_…: `command -v` would find a function of the program's own name, and call it installed.
+has_postgres() {
 	[ -n "${TEST_DATABASE_URL:-}" ] && return
 	command -v initdb >/dev/null && return
 	for initdb in /usr/lib/postgresql/*/bin/initdb /usr/pgsql-*/bin/initdb \
@@ -13,16 +14,16 @@ postgres() {
 	done
 	return 1
 }
-pgbouncer() { command -v pgbouncer >/dev/null || [ -x /usr/sbin/pgbouncer ]; }
-patroni() { command -v patroni >/dev/null; }
-etcd() { command -v etcd >/dev/null; }
+has_pgbouncer() { command -v pgbouncer >/dev/null || [ -x /usr/sbin/pgbouncer ]; }
+has_patroni() { command -v patroni >/dev/null; }
+has_etcd() { command -v etcd >/dev/null; }
 
 missing() {
-	postgres || echo postgresql
-	pgbouncer || echo pgbouncer
+	has_postgres || echo postgresql
+	has_pgbouncer || echo pgbouncer
 	if [ "${1:-}" = soak ]; then
-		patroni || echo patroni
-		etcd || echo etcd-server
+		has_patroni || echo patroni
+		has_etcd || echo etcd-server
 	fi
 }
 
