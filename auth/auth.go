@@ -79,8 +79,9 @@ type Client struct {
 	IP        string
 }
 
-// Tokens are what a client gets when it signs in or refreshes.
+// Tokens are what a client gets when it signs in or refreshes, in the way that Session.Delivery says.
 type Tokens struct {
+	IssuedAt              time.Time
 	AccessToken           Secret
 	AccessTokenExpiresAt  time.Time
 	RefreshToken          Secret
@@ -98,6 +99,7 @@ func (s *Service) tokens(state *SessionState, refreshToken Secret, now time.Time
 	session := state.Session
 	session.Current = true
 	return &Tokens{
+		IssuedAt:              now,
 		AccessToken:           accessToken,
 		AccessTokenExpiresAt:  expiresAt,
 		RefreshToken:          refreshToken,

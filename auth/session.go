@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -13,6 +14,7 @@ type Session struct {
 	ID         uuid.UUID
 	UserID     uuid.UUID
 	DeviceName *string
+	Delivery   Delivery
 	UserAgent  *string
 	IP         *string
 	CreatedAt  time.Time
@@ -20,6 +22,17 @@ type Session struct {
 	ExpiresAt  time.Time // the absolute end, which no refresh moves
 	Current    bool      // whether it is the session that asks
 }
+
+// Delivery is how the tokens of a session reach its client. It is chosen at sign-in, and each refresh keeps
+// it: a session whose tokens scripts cannot read stays one.
+type Delivery string
+
+// The ways of delivery, as clients see them and as they are stored.
+const (
+	ByBody          Delivery = "BODY"           // both tokens in the answer
+	ByRefreshCookie Delivery = "REFRESH_COOKIE" // the access token in the answer, the refresh token in a cookie
+	ByCookies       Delivery = "COOKIES"        // both tokens in cookies
+)
 
 // EndReason says why a session is over.
 type EndReason string
@@ -91,8 +104,15 @@ func (s *Service) Sessions(ctx context.Context, user *User) ([]Session, error) {
 	return sessions, nil
 }
 
+// SessionOf returns the id of the session that a refresh token of any generation belongs to, and false where
+// the token is not one of this server. It does not ask the store: the session may be over.
+func (s *Service) SessionOf(refreshToken Secret) (uuid.UUID, bool) {
+	token, err := s.keys.parseRefreshToken(refreshToken)
+	return token.sessionID, err == nil
+}
+
 // newSession returns the first generation of a session and its refresh token.
-func (s *Service) newSession(userID uuid.UUID, deviceName *string, client Client, now time.Time) (*NewSession, Secret, error) {
+func (s *Service) newSession(userID uuid.UUID, deviceName *string, delivery Delivery, client Client, now time.Time) (*NewSession, Secret, error) {
 	id, err := newID()
 	if err != nil {
 		return nil, "", err
@@ -102,7 +122,7 @@ func (s *Service) newSession(userID uuid.UUID, deviceName *string, client Client
 	return &NewSession{
 		Session: Session{
 			ID: id, UserID: userID,
-			DeviceName: deviceName, UserAgent: optional(client.UserAgent), IP: optional(client.IP),
+			DeviceName: deviceName, Delivery: cmp.Or(delivery, ByBody), UserAgent: optional(client.UserAgent), IP: optional(client.IP),
 			CreatedAt: now, LastUsedAt: now, ExpiresAt: expiresAt,
 		},
 		IdleExpiresAt: earlier(now.Add(s.settings.SessionIdleTTL), expiresAt),

@@ -15,6 +15,7 @@ type SignUpRequest struct {
 	Password   Secret
 	Name       *string
 	DeviceName *string
+	Delivery   Delivery // empty: ByBody
 }
 
 // SignUp makes an account and signs its user in, both or neither.
@@ -32,7 +33,7 @@ func (s *Service) SignUp(ctx context.Context, request SignUpRequest, client Clie
 	if err != nil {
 		return nil, err
 	}
-	session, refreshToken, err := s.newSession(user.ID, deviceName, client, now)
+	session, refreshToken, err := s.newSession(user.ID, deviceName, request.Delivery, client, now)
 	if err != nil {
 		return nil, err
 	}
@@ -47,6 +48,7 @@ type LoginRequest struct {
 	Email      string
 	Password   Secret
 	DeviceName *string
+	Delivery   Delivery // empty: ByBody
 }
 
 // Login signs a user in: one read and one write. An unknown address, a disabled account and a wrong
@@ -62,7 +64,7 @@ func (s *Service) Login(ctx context.Context, request LoginRequest, client Client
 	if err != nil {
 		return nil, fmt.Errorf("login: %w", err)
 	}
-	session, refreshToken, err := s.newSession(user.ID, deviceName, client, now)
+	session, refreshToken, err := s.newSession(user.ID, deviceName, request.Delivery, client, now)
 	if err != nil {
 		return nil, err
 	}

@@ -10,7 +10,7 @@ import (
 )
 
 const (
-	sessionColumns = `id, user_id, device_name, user_agent, ip, created_at, last_used_at, expires_at`
+	sessionColumns = `id, user_id, device_name, delivery, user_agent, ip, created_at, last_used_at, expires_at`
 
 	refreshColumns = `idle_expires_at, revoked_at, revoke_reason, refresh_generation, confirmed_generation,
 		confirmed_at, refresh_hash, refresh_seed, refresh_key_id, refreshed_at, late_retry_generation, late_retry_streak`
@@ -29,6 +29,7 @@ type sessionRow struct {
 	ID         uuid.UUID `db:"id"`
 	UserID     uuid.UUID `db:"user_id"`
 	DeviceName *string   `db:"device_name"`
+	Delivery   string    `db:"delivery"`
 	UserAgent  *string   `db:"user_agent"`
 	IP         *string   `db:"ip"`
 	CreatedAt  instant   `db:"created_at"`
@@ -38,7 +39,7 @@ type sessionRow struct {
 
 func (r *sessionRow) session() auth.Session {
 	return auth.Session{
-		ID: r.ID, UserID: r.UserID, DeviceName: r.DeviceName, UserAgent: r.UserAgent, IP: r.IP,
+		ID: r.ID, UserID: r.UserID, DeviceName: r.DeviceName, Delivery: auth.Delivery(r.Delivery), UserAgent: r.UserAgent, IP: r.IP,
 		CreatedAt: r.CreatedAt.Time, LastUsedAt: r.LastUsedAt.Time, ExpiresAt: r.ExpiresAt.Time,
 	}
 }
@@ -103,10 +104,10 @@ func insertSession(ctx context.Context, on queries, session *auth.NewSession, pa
 	return on.exec(ctx, `
 		INSERT INTO sessions (`+sessionColumns+`, idle_expires_at, refresh_generation, confirmed_generation,
 			refresh_hash, refresh_key_id, refreshed_at, late_retry_generation, late_retry_streak)
-		SELECT ?, id, ?, ?, ?, ?, ?, ?, ?, 1, 0, ?, ?, ?, 0, 0
+		SELECT ?, id, ?, ?, ?, ?, ?, ?, ?, ?, 1, 0, ?, ?, ?, 0, 0
 		FROM users WHERE id = ? AND disabled_at IS NULL AND password_hash = ?
 		ON CONFLICT (id) DO NOTHING`,
-		session.ID, session.DeviceName, session.UserAgent, session.IP, session.CreatedAt, session.LastUsedAt,
+		session.ID, session.DeviceName, session.Delivery, session.UserAgent, session.IP, session.CreatedAt, session.LastUsedAt,
 		session.ExpiresAt, session.IdleExpiresAt, session.RefreshHash, session.RefreshKeyID, session.CreatedAt,
 		session.UserID, passwordHash)
 }

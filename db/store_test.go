@@ -61,7 +61,7 @@ func newSession(user uuid.UUID) auth.NewSession {
 	device := "laptop"
 	return auth.NewSession{
 		Session: auth.Session{
-			ID: uuid.New(), UserID: user, DeviceName: &device,
+			ID: uuid.New(), UserID: user, DeviceName: &device, Delivery: auth.ByRefreshCookie,
 			CreatedAt: now, LastUsedAt: now, ExpiresAt: now.Add(30 * 24 * time.Hour),
 		},
 		IdleExpiresAt: now.Add(7 * 24 * time.Hour), RefreshHash: []byte("hash 1"), RefreshKeyID: "00000001",
@@ -117,6 +117,7 @@ func TestWhatIsStoredComesBackAsItWas(t *testing.T) {
 		want(t, "its user's e-mail", state.User.Email, user.Email)
 		want(t, "its user's time", state.User.CreatedAt, now)
 		want(t, "device", *state.DeviceName, "laptop")
+		want(t, "delivery", state.Delivery, auth.ByRefreshCookie)
 		want(t, "no address", state.IP == nil, true)
 		want(t, "times", state.CreatedAt.Equal(now) && state.RefreshedAt.Equal(now) && state.LastUsedAt.Equal(now), true)
 		want(t, "in UTC", state.CreatedAt.Location(), time.UTC)
