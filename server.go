@@ -3,6 +3,7 @@ package main
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
 	"io"
@@ -24,6 +25,9 @@ import (
 )
 
 //go:generate go run github.com/99designs/gqlgen generate
+
+//go:embed schema.graphqls
+var schema []byte
 
 func main() {
 	if err := run(context.Background(), os.Args[1:], os.Getenv); err != nil {
@@ -92,19 +96,52 @@ func serve(ctx context.Context, cfg config.Config, store *db.Store, service *aut
 	if err != nil {
 		return fmt.Errorf("LISTEN: %w", err)
 	}
-	log.Info("listening", "url", "http://"+listener.Addr().String(), "mode", cfg.Mode)
-
-	confirming, endConfirming := context.WithCancel(ctx)
+	metrics := web.NewMetrics()
+	edge, err := web.New(edgeOptions(cfg, service, store, metrics, log))
+	if err != nil {
+		return err
+	}
+	untilAnswered, answered := context.WithCancel(ctx)
+	defer answered()
 	var background sync.WaitGroup
-	background.Go(func() { service.KeepConfirming(confirming) })
+	if cfg.MetricsListen != "" {
+		metricsListener, err := net.Listen("tcp", cfg.MetricsListen)
+		if err != nil {
+			return fmt.Errorf("METRICS_LISTEN: %w", err)
+		}
+		log.Info("metrics", "url", "http://"+metricsListener.Addr().String()+"/metrics")
+		background.Go(func() {
+			if err := metrics.Serve(untilAnswered, metricsListener, log); err != nil {
+				log.Error("no metrics", "error", err)
+			}
+		})
+	}
+	background.Go(func() { service.KeepConfirming(untilAnswered) })
 
-	executor := graph.NewExecutor(service, log, graph.Options{Introspection: cfg.Introspection})
-	err = web.New(executor, store.Ping, log).Serve(stopped, listener, cfg.ShutdownTimeout)
-	endConfirming()
+	log.Info("listening", "url", "http://"+listener.Addr().String(), "mode", cfg.Mode)
+	err = edge.Serve(stopped, listener, cfg.ShutdownTimeout)
+	answered()
 	background.Wait()
 	err = errors.Join(err, service.FlushConfirmations(ctx))
 	log.Info("stopped")
 	return err
+}
+
+func edgeOptions(cfg config.Config, service *auth.Service, store *db.Store, metrics *web.Metrics, log *slog.Logger) web.Options {
+	options := web.Options{
+		Executor:        graph.NewExecutor(service, log, graph.Options{Introspection: cfg.Introspection, Refusals: metrics}),
+		Ping:            store.Ping,
+		Log:             log,
+		Metrics:         metrics,
+		PublicURL:       cfg.PublicURL,
+		AllowedOrigins:  cfg.AllowedOrigins,
+		InsecureCookies: !cfg.SecureCookies,
+		Explorer:        cfg.Explorer,
+	}
+	if cfg.Introspection {
+		options.Schema = schema
+	}
+	return options
 }
 
 func settings(cfg config.Config) auth.Settings {

@@ -38,7 +38,11 @@ type Config struct {
 	SignUpOpen        bool
 	PasswordMinLength int // code points
 	Introspection     bool
+	Explorer          bool     // only with Introspection
+	AllowedOrigins    []string // of pages, each scheme://host or scheme://host:port
+	SecureCookies     bool     // false only in development
 
+	MetricsListen   string // host:port, or empty
 	ShutdownTimeout time.Duration
 	LogFormat       string // text or json
 	LogLevel        slog.Level

@@ -60,7 +60,15 @@ var variables = []variable{
 	{name: "PASSWORD_MIN_LENGTH", fallback: "15", meaning: "the fewest characters of a new password",
 		takes: "a number from 8 to 128", set: setPasswordMinLength},
 	{name: "INTROSPECTION", fallback: "[on in development]", meaning: "whether clients may ask for the schema",
-		takes: "on or off", set: setIntrospection},
+		takes: "on or off", set: onOff(func(c *Config) *bool { return &c.Introspection })},
+	{name: "EXPLORER", fallback: "[on in development]", meaning: "whether / is a page to explore the schema with",
+		takes: "on or off, and on only with INTROSPECTION", set: setExplorer},
+	{name: "ALLOWED_ORIGINS", fallback: "[that of PUBLIC_URL only]", meaning: "the origins of pages that may send operations, with commas between",
+		takes: "origins such as https://app.example.com, in production https, with commas between", set: setAllowedOrigins},
+	{name: "SECURE_COOKIES", fallback: "on", meaning: "off is for browsers that take no secure cookie from http://localhost, as Safari",
+		takes: "on, or in development off", set: setSecureCookies},
+	{name: "METRICS_LISTEN", fallback: "off", meaning: "the address to listen on for Prometheus, which reads /metrics",
+		takes: "off or host:port, in development of this machine only, such as localhost:9090", set: setMetricsListen},
 	{name: "SHUTDOWN_TIMEOUT", fallback: "10s", meaning: "how long requests may take to finish when the server stops",
 		takes: "a duration such as 10s", set: duration(0, func(c *Config) *time.Duration { return &c.ShutdownTimeout })},
 	{name: "LOG_FORMAT", fallback: "[text, in production json]", meaning: "the format of the log, which goes to standard error",
@@ -147,6 +155,12 @@ func listenFallback(mode Mode, port string) string {
 }
 
 func setListen(c *Config, value string) bool {
+	c.Listen = value
+	return isAddress(c.Mode, value)
+}
+
+// isAddress reports whether a server may listen there.
+func isAddress(mode Mode, value string) bool {
 	host, port, err := net.SplitHostPort(value)
 	if err != nil {
 		return false
@@ -154,8 +168,7 @@ func setListen(c *Config, value string) bool {
 	if _, err := strconv.ParseUint(port, 10, 16); err != nil {
 		return false
 	}
-	c.Listen = value
-	return c.Mode == Production || isLoopback(host)
+	return mode == Production || isLoopback(host)
 }
 
 func isLoopback(host string) bool {
@@ -260,13 +273,52 @@ func setPasswordMinLength(c *Config, value string) bool {
 	return err == nil && length >= 8 && length <= 128
 }
 
-func setIntrospection(c *Config, value string) bool {
+// onOff is on in development where nothing is said.
+func onOff(field func(*Config) *bool) func(*Config, string) bool {
+	return func(c *Config, value string) bool {
+		*field(c) = value == "on" || value == "" && c.Mode == Development
+		return value == "" || value == "on" || value == "off"
+	}
+}
+
+func setExplorer(c *Config, value string) bool {
+	ok := onOff(func(c *Config) *bool { return &c.Explorer })(c, value)
 	if value == "" {
-		c.Introspection = c.Mode == Development
+		c.Explorer = c.Explorer && c.Introspection
+	}
+	return ok && (c.Introspection || !c.Explorer)
+}
+
+func setAllowedOrigins(c *Config, value string) bool {
+	if value == "" {
 		return true
 	}
-	c.Introspection = value == "on"
-	return value == "on" || value == "off"
+	for entry := range strings.SplitSeq(value, ",") {
+		origin := strings.TrimSpace(entry)
+		parsed, err := url.Parse(origin)
+		// Browsers send it in just this spelling (RFC 6454 §6.1), and it is compared as it is.
+		if err != nil || parsed.Host == "" || parsed.Scheme+"://"+strings.ToLower(parsed.Host) != origin {
+			return false
+		}
+		if parsed.Scheme != "https" && (parsed.Scheme != "http" || c.Mode == Production) {
+			return false
+		}
+		c.AllowedOrigins = append(c.AllowedOrigins, origin)
+	}
+	return true
+}
+
+func setSecureCookies(c *Config, value string) bool {
+	c.SecureCookies = value == "on"
+	return value == "on" || value == "off" && c.Mode == Development
+}
+
+func setMetricsListen(c *Config, value string) bool {
+	if value == "off" {
+		return true
+	}
+	c.MetricsListen = value
+	return isAddress(c.Mode, value)
 }
 
 func setLogFormat(c *Config, value string) bool {

@@ -40,13 +40,14 @@ var (
 // presenter turns every error into one that a client may see. Those of gqlgen and gqlparser quote what
 // was sent, so of theirs only the kind and the place are kept.
 type presenter struct {
-	log *slog.Logger
+	log      *slog.Logger
+	refusals Refusals
 	// inputs are the names of all arguments and input fields: the only names in the path of an input
 	// error that do not come from the client.
 	inputs map[string]bool
 }
 
-func newPresenter(schema *ast.Schema, log *slog.Logger) *presenter {
+func newPresenter(schema *ast.Schema, log *slog.Logger, refusals Refusals) *presenter {
 	inputs := map[string]bool{}
 	for _, definition := range schema.Types {
 		for _, field := range definition.Fields {
@@ -58,7 +59,7 @@ func newPresenter(schema *ast.Schema, log *slog.Logger) *presenter {
 			}
 		}
 	}
-	return &presenter{log: log, inputs: inputs}
+	return &presenter{log: log, refusals: refusals, inputs: inputs}
 }
 
 // present implements graphql.ErrorPresenterFunc. It always returns an error of its own: gqlgen writes
@@ -78,10 +79,13 @@ func (p *presenter) present(ctx context.Context, err error) *gqlerror.Error {
 	shown.Message = message
 	shown.Extensions["code"] = code
 
+	kind := string(code)
 	var unauthenticated *auth.UnauthenticatedError
 	if errors.As(err, &unauthenticated) {
 		shown.Extensions["reason"] = unauthenticated.Reason
+		kind += ":" + string(unauthenticated.Reason)
 	}
+	p.refusals.Count(kind)
 	switch {
 	case code == Unavailable:
 		p.log.WarnContext(ctx, "unavailable", "error", cause, "requestId", request.ID)
@@ -97,6 +101,7 @@ func (p *presenter) classify(err error, given *gqlerror.Error) (Code, string) {
 		unauthenticated *auth.UnauthenticatedError
 		invalid         *auth.InvalidInputError
 		unreadable      *scalar.Error
+		tooLarge        *tooLargeError
 	)
 	switch {
 	case errors.As(err, &unauthenticated):
@@ -109,12 +114,11 @@ func (p *presenter) classify(err error, given *gqlerror.Error) (Code, string) {
 		return BadUserInput, fmt.Sprintf("%s %s.", invalid.Field, invalid.Problem)
 	case errors.As(err, &unreadable):
 		return BadUserInput, fmt.Sprintf("%s %s.", p.inputName(given), unreadable.Problem)
+	case errors.As(err, &tooLarge):
+		return OperationTooLarge, tooLarge.Error()
 	case errors.Is(err, errIntrospectionOff):
 		return ValidationFailed, "Introspection is off on this server."
 	case given != nil && given.Err == nil && given.Extensions["code"] == string(ParseFailed):
-		if strings.HasPrefix(given.Message, "exceeded token limit") {
-			return OperationTooLarge, fmt.Sprintf("The operation has more than %d tokens.", maxTokens)
-		}
 		return ParseFailed, "The operation has a syntax error" + place(given) + "."
 	case given != nil && given.Err == nil && given.Extensions["code"] == string(ValidationFailed):
 		return p.classifyValidation(given)

@@ -14,14 +14,19 @@ import (
 	"latchkey/graph/generated"
 )
 
-// maxTokens is how many lexical tokens an operation may have. The time to validate one grows with their
-// square: a field named 5000 times took a second. The introspection query of GraphiQL has fewer than 500.
-const maxTokens = 1000
-
 // Options are what an operator can choose.
 type Options struct {
 	Introspection bool
+	Refusals      Refusals // nil: they are not counted
 }
+
+// Refusals counts what was refused, by kind: a Code, with the reason behind a colon where it has one, an
+// AuthFailureCode or a SessionEndReason. It is called from many goroutines at once.
+type Refusals interface{ Count(kind string) }
+
+type uncounted struct{}
+
+func (uncounted) Count(string) {}
 
 // NewExecutor returns what executes operations for the HTTP edge, which must put a Request into every
 // context. All its errors have a code of the error table and repeat nothing that was sent.
@@ -31,13 +36,16 @@ func NewExecutor(service *auth.Service, log *slog.Logger, options Options) *exec
 
 // newExecutor also takes another schema than the generated one: that of a test.
 func newExecutor(service *auth.Service, log *slog.Logger, options Options, schema *ast.Schema) *executor.Executor {
-	resolver := &Resolver{service: service}
+	if options.Refusals == nil {
+		options.Refusals = uncounted{}
+	}
+	resolver := &Resolver{service: service, refusals: options.Refusals}
 	executable := generated.NewExecutableSchema(generated.Config{
 		Schema:     schema,
 		Resolvers:  resolver,
 		Directives: generated.DirectiveRoot{RequiresAccessToken: resolver.requiresAccessToken},
 	})
-	presenter := newPresenter(executable.Schema(), log)
+	presenter := newPresenter(executable.Schema(), log, options.Refusals)
 	exec := executor.New(executable)
 	exec.SetErrorPresenter(presenter.present)
 	exec.SetRecoverFunc(func(ctx context.Context, value any) error {
@@ -47,6 +55,7 @@ func newExecutor(service *auth.Service, log *slog.Logger, options Options, schem
 	// No cache of parsed operations: one keeps their text, and so the passwords that stand in them.
 	exec.SetParserTokenLimit(maxTokens)
 	exec.SetDisableSuggestion(true)
+	exec.Use(limits{})
 	exec.AroundFields(denyByDefault(options.Introspection))
 	if options.Introspection {
 		exec.Use(extension.Introspection{})

@@ -3,6 +3,7 @@ package graph
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
@@ -13,13 +14,26 @@ import (
 // Request is what the HTTP edge knows of a request. It makes one per request and puts it into the context
 // with WithRequest.
 type Request struct {
-	ID          string // stands in the answer's errors and in the log
-	Client      auth.Client
-	AccessToken *auth.Secret // nil where the request brings none; not verified
+	ID           string // stands in the answer's errors and in the log
+	Client       auth.Client
+	AccessToken  *auth.Secret // nil where the request brings none; not verified
+	RefreshToken *auth.Secret // that of the cookie, nil where the request brings none; not verified
+
+	// Cookies are what the answer is to do to the client's cookies. The edge reads it once the operation
+	// is executed.
+	Cookies Cookies
 
 	once      sync.Once
 	principal *auth.Principal
 	err       error
+}
+
+// Cookies are changes to the cookies of a client. The zero value changes none.
+type Cookies struct {
+	AccessToken  *auth.Secret  // to be set, where it is not nil
+	RefreshToken *auth.Secret  // to be set, where it is not nil
+	MaxAge       time.Duration // of those that are set
+	Clear        bool          // whether those that are not set are to be taken back
 }
 
 type requestKey struct{}
@@ -39,7 +53,7 @@ func requestOf(ctx context.Context) *Request {
 
 // authenticate returns whom the request's access token stands for. It is asked only where a guarded field
 // is reached, so that a stale header does not stop login and refreshToken. All fields of a query share one
-// answer; the fields of a mutation run one after another, and each may have ended the session.
+// answer.
 func (r *Request) authenticate(ctx context.Context, service *auth.Service) (*auth.Principal, error) {
 	if r.AccessToken == nil {
 		return nil, &auth.UnauthenticatedError{Reason: auth.TokenMissing}

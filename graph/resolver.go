@@ -5,4 +5,7 @@ package graph
 import "latchkey/auth"
 
 // Resolver is the root of the resolvers.
-type Resolver struct{ service *auth.Service }
+type Resolver struct {
+	service  *auth.Service
+	refusals Refusals
+}

@@ -1,11 +1,11 @@
 package graph
 
 import (
+	"context"
 	"errors"
 
 	"latchkey/auth"
 	"latchkey/graph/generated"
-	"latchkey/graph/scalar"
 )
 
 // signInResult is what signUp, login and refreshToken answer.
@@ -15,34 +15,51 @@ type signInResult interface {
 	generated.RefreshTokenResult
 }
 
-// resultOf makes data of the outcomes that a client is to expect, and leaves other errors as they are.
-func resultOf(tokens *auth.Tokens, err error) (signInResult, error) {
-	if err == nil {
-		return generated.AuthSuccess{
-			AccessToken:           &tokens.AccessToken,
-			AccessTokenExpiresAt:  tokens.AccessTokenExpiresAt,
-			RefreshToken:          &tokens.RefreshToken,
-			RefreshTokenExpiresAt: tokens.RefreshTokenExpiresAt,
-			Session:               &tokens.Session,
-			User:                  &tokens.User,
-		}, nil
+// resultOf delivers tokens, makes data of the outcomes that a client is to expect, and leaves other errors as
+// they are. No failure touches a cookie: it may be the answer to an older request than the one that set it.
+func (r *Resolver) resultOf(ctx context.Context, tokens *auth.Tokens, err error) (signInResult, error) {
+	if err != nil {
+		return r.failureOf(err)
 	}
+	success := generated.AuthSuccess{
+		AccessTokenExpiresAt:  tokens.AccessTokenExpiresAt,
+		RefreshTokenExpiresAt: tokens.RefreshTokenExpiresAt,
+		Session:               &tokens.Session,
+		User:                  &tokens.User,
+	}
+	// Each token goes one way only: what a cookie hides from scripts must not stand in the body too.
+	cookies := &requestOf(ctx).Cookies
+	*cookies = Cookies{MaxAge: tokens.RefreshTokenExpiresAt.Sub(tokens.IssuedAt)}
+	switch tokens.Session.Delivery {
+	case auth.ByCookies:
+		cookies.AccessToken, cookies.RefreshToken = &tokens.AccessToken, &tokens.RefreshToken
+	case auth.ByRefreshCookie:
+		success.AccessToken, cookies.RefreshToken = &tokens.AccessToken, &tokens.RefreshToken
+		cookies.Clear = true // an access cookie would be that of an earlier session
+	default:
+		success.AccessToken, success.RefreshToken = &tokens.AccessToken, &tokens.RefreshToken
+	}
+	return success, nil
+}
+
+func (r *Resolver) failureOf(err error) (signInResult, error) {
 	var (
 		weak  *auth.WeakPasswordError
 		ended *auth.SessionEndedError
 	)
 	switch {
 	case errors.Is(err, auth.ErrInvalidCredentials):
-		return failure(generated.AuthFailureCodeInvalidCredentials, "The e-mail address or the password is wrong.")
+		return r.failure(generated.AuthFailureCodeInvalidCredentials, "The e-mail address or the password is wrong.")
 	case errors.Is(err, auth.ErrInvalidRefreshToken):
-		return failure(generated.AuthFailureCodeInvalidRefreshToken, "This is not a refresh token of this server. Sign in again.")
+		return r.failure(generated.AuthFailureCodeInvalidRefreshToken, "This is not a refresh token of this server. Sign in again.")
 	case errors.Is(err, auth.ErrEmailTaken):
-		return failure(generated.AuthFailureCodeEmailTaken, "There is an account with this e-mail address.")
+		return r.failure(generated.AuthFailureCodeEmailTaken, "There is an account with this e-mail address.")
 	case errors.Is(err, auth.ErrSignUpClosed):
-		return failure(generated.AuthFailureCodeSignUpClosed, "This server opens no accounts by itself.")
+		return r.failure(generated.AuthFailureCodeSignUpClosed, "This server opens no accounts by itself.")
 	case errors.As(err, &weak):
-		return failure(generated.AuthFailureCodeWeakPassword, weak.Problem)
+		return r.failure(generated.AuthFailureCodeWeakPassword, weak.Problem)
 	case errors.As(err, &ended):
+		r.refusals.Count(string(ended.Reason))
 		return generated.AuthFailure{
 			Code:      generated.AuthFailureCodeSessionEnded,
 			Message:   "The session is over. Sign in again.",
@@ -52,14 +69,7 @@ func resultOf(tokens *auth.Tokens, err error) (signInResult, error) {
 	return nil, err
 }
 
-func failure(code generated.AuthFailureCode, message string) (signInResult, error) {
+func (r *Resolver) failure(code generated.AuthFailureCode, message string) (signInResult, error) {
+	r.refusals.Count(string(code))
 	return generated.AuthFailure{Code: code, Message: message}, nil
-}
-
-// inBody refuses the ways of delivery that this server does not have.
-func inBody(delivery scalar.TokenDelivery) error {
-	if delivery != scalar.Body {
-		return &auth.InvalidInputError{Field: "delivery", Problem: "must be BODY: cookies are not available"}
-	}
-	return nil
 }

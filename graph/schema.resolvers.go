@@ -13,22 +13,18 @@ import (
 
 // SignUp resolves Mutation.signUp.
 func (r *mutationResolver) SignUp(ctx context.Context, input generated.SignUpInput) (generated.SignUpResult, error) {
-	if err := inBody(input.Delivery); err != nil {
-		return nil, err
-	}
-	return resultOf(r.service.SignUp(ctx, auth.SignUpRequest{
-		Email: input.Email, Password: input.Password, Name: input.Name, DeviceName: input.DeviceName,
-	}, requestOf(ctx).Client))
+	tokens, err := r.service.SignUp(ctx, auth.SignUpRequest{
+		Email: input.Email, Password: input.Password, Name: input.Name, DeviceName: input.DeviceName, Delivery: input.Delivery,
+	}, requestOf(ctx).Client)
+	return r.resultOf(ctx, tokens, err)
 }
 
 // Login resolves Mutation.login.
 func (r *mutationResolver) Login(ctx context.Context, input generated.LoginInput) (generated.LoginResult, error) {
-	if err := inBody(input.Delivery); err != nil {
-		return nil, err
-	}
-	return resultOf(r.service.Login(ctx, auth.LoginRequest{
-		Email: input.Email, Password: input.Password, DeviceName: input.DeviceName,
-	}, requestOf(ctx).Client))
+	tokens, err := r.service.Login(ctx, auth.LoginRequest{
+		Email: input.Email, Password: input.Password, DeviceName: input.DeviceName, Delivery: input.Delivery,
+	}, requestOf(ctx).Client)
+	return r.resultOf(ctx, tokens, err)
 }
 
 // RefreshToken resolves Mutation.refreshToken.
@@ -36,8 +32,11 @@ func (r *mutationResolver) RefreshToken(ctx context.Context, input *generated.Re
 	var token auth.Secret
 	if input != nil && input.RefreshToken != nil {
 		token = *input.RefreshToken
+	} else if cookie := requestOf(ctx).RefreshToken; cookie != nil {
+		token = *cookie
 	}
-	return resultOf(r.service.Refresh(ctx, token, requestOf(ctx).Client))
+	tokens, err := r.service.Refresh(ctx, token, requestOf(ctx).Client)
+	return r.resultOf(ctx, tokens, err)
 }
 
 // RevokeSession resolves Mutation.revokeSession.
@@ -49,19 +48,15 @@ func (r *mutationResolver) RevokeSession(ctx context.Context, input *generated.R
 	case input.SessionID != nil && input.RefreshToken != nil:
 		return nil, &auth.InvalidInputError{Field: "input", Problem: "must name the session in one way"}
 	case input.RefreshToken != nil:
-		id, revoked, err := r.service.RevokeByRefreshToken(ctx, *input.RefreshToken)
-		return &generated.RevokeSessionPayload{SessionID: id, Revoked: revoked}, err
+		return r.revokeByRefreshToken(ctx, *input.RefreshToken)
+	case input.SessionID == nil:
+		return r.signOut(ctx)
 	}
 	principal, err := requestOf(ctx).authenticate(ctx, r.service)
 	if err != nil {
 		return nil, err
 	}
-	id := principal.Session.ID
-	if input.SessionID != nil {
-		id = *input.SessionID
-	}
-	revoked, err := r.service.RevokeSession(ctx, principal, id)
-	return &generated.RevokeSessionPayload{SessionID: &id, Revoked: revoked}, err
+	return r.revoke(ctx, principal, *input.SessionID)
 }
 
 // Me resolves Query.me.

@@ -183,3 +183,51 @@ func TestAPanicIsOneErrorAndIsNotShown(t *testing.T) {
 }
 
 var _ generated.ResolverRoot = (*Resolver)(nil)
+
+func TestEveryCodeIsDocumented(t *testing.T) {
+	schema, err := os.ReadFile("../schema.graphqls")
+	if err != nil {
+		t.Fatal(err)
+	}
+	docs, err := os.ReadFile("../docs/errors.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	codes := []string{
+		string(Unauthenticated), string(Forbidden), string(BadUserInput), string(BadRequest), string(ParseFailed), string(ValidationFailed),
+		string(OperationTooLarge), string(Unavailable), string(InternalServerError),
+		string(auth.TokenMissing), string(auth.TokenExpired), string(auth.TokenInvalid), string(auth.SessionEnded),
+	}
+	for _, value := range loadSchema(t, asItIs).Types["AuthFailureCode"].EnumValues {
+		codes = append(codes, value.Name)
+	}
+	for _, code := range codes {
+		if !strings.Contains(string(schema), code) {
+			t.Errorf("schema.graphqls lacks %s", code)
+		}
+		if !strings.Contains(string(docs), "`"+code+"`") {
+			t.Errorf("docs/errors.md lacks %s", code)
+		}
+	}
+}
+
+// Where a client must expect a failure, the description of the field itself names it.
+func TestEachFieldNamesTheFailuresThatItReturns(t *testing.T) {
+	schema := loadSchema(t, asItIs)
+	for field, codes := range map[string][]string{
+		"signUp":        {"EMAIL_TAKEN", "WEAK_PASSWORD", "SIGN_UP_CLOSED", "BAD_USER_INPUT"},
+		"login":         {"INVALID_CREDENTIALS", "BAD_USER_INPUT"},
+		"refreshToken":  {"INVALID_REFRESH_TOKEN", "SESSION_ENDED"},
+		"revokeSession": {"UNAUTHENTICATED", "BAD_USER_INPUT"},
+	} {
+		description := schema.Mutation.Fields.ForName(field).Description
+		for _, code := range codes {
+			if !strings.Contains(description, code) {
+				t.Errorf("%s does not name %s", field, code)
+			}
+		}
+	}
+	if description := schema.Query.Fields.ForName("me").Description; !strings.Contains(description, "UNAUTHENTICATED") {
+		t.Error("me does not name UNAUTHENTICATED")
+	}
+}

@@ -2,78 +2,117 @@ package web
 
 import (
 	"encoding/json"
-	"mime"
 	"net/http"
 	"strconv"
-	"strings"
 
 	"github.com/99designs/gqlgen/graphql"
+	"github.com/vektah/gqlparser/v2/ast"
 	"github.com/vektah/gqlparser/v2/gqlerror"
 
+	"latchkey/auth"
 	"latchkey/graph"
-)
-
-// The media types of answers (GraphQL over HTTP, "Media Types").
-const (
-	mediaJSON     = "application/json"
-	mediaResponse = "application/graphql-response+json"
 )
 
 // retryAfter is the Retry-After of an answer that has the code UNAVAILABLE, in seconds.
 const retryAfter = 2
 
-// graphql answers POST /graphql. What executed is HTTP 200, its errors included: a client's refresh
-// recipe reads them there, and an HTTP 401 would come in its way.
+// graphql answers POST /graphql and, for queries, GET. What executed is HTTP 200, its errors included: a
+// client's refresh recipe reads them there, and an HTTP 401 would come in its way.
 func (e *Edge) graphql(w http.ResponseWriter, r *http.Request) {
-	if r.Method != http.MethodPost {
-		w.Header().Set("Allow", http.MethodPost)
-		e.refuse(w, r, http.StatusMethodNotAllowed, graph.BadRequest, "Send operations by POST.")
-		return
-	}
+	w.Header().Add("Vary", "Accept")
 	mediaType, ok := negotiate(r.Header.Values("Accept"))
 	if !ok {
-		e.refuse(w, r, http.StatusNotAcceptable, graph.BadRequest, "Accept application/graphql-response+json or application/json.")
+		e.refuse(w, r, refusal{http.StatusNotAcceptable, graph.BadRequest, "Accept application/graphql-response+json or application/json."})
 		return
 	}
-	token, err := accessToken(r)
-	if err != nil {
-		e.refuse(w, r, http.StatusBadRequest, graph.BadRequest, "Send one Authorization header.")
-		return
-	}
-	params, refused := readBody(w, r)
+	request, refused := e.credentials(r)
 	if refused != nil {
-		e.refuse(w, r, refused.status, refused.code, refused.message)
+		e.refuse(w, r, *refused)
 		return
 	}
-	ctx := graph.WithRequest(r.Context(), &graph.Request{ID: requestID(r), Client: clientOf(r), AccessToken: token})
-	ctx = graphql.StartOperationTrace(ctx)
+	params, refused := readOperation(w, r)
+	if refused != nil {
+		e.refuse(w, r, *refused)
+		return
+	}
+	ctx := graphql.StartOperationTrace(graph.WithRequest(r.Context(), request))
 
 	status := http.StatusOK
 	var response *graphql.Response
 	operation, errs := e.executor.CreateOperationContext(ctx, params)
-	if len(errs) > 0 {
+	switch {
+	case len(errs) > 0:
 		if mediaType == mediaResponse {
 			status = http.StatusBadRequest
 		}
+		errs = errs[:min(len(errs), graph.MaxErrors)]
 		response = e.executor.DispatchError(graphql.WithOperationContext(ctx, operation), errs)
-	} else {
+	case r.Method == http.MethodGet && operation.Operation.Operation != ast.Query:
+		e.refuse(w, r, refusal{http.StatusMethodNotAllowed, graph.BadRequest, "Send mutations by POST."})
+		return
+	default:
 		handler, ctx := e.executor.DispatchOperation(ctx, operation)
 		if response = handler(ctx); response == nil { // the client hung up
 			return
 		}
+		e.cookies.write(w, r, request.Cookies)
 	}
 	writeResponse(w, status, mediaType, response)
 }
 
+// credentials returns what is known of a request, unless it brings two credentials of one kind or comes from
+// a page that may not send it.
+func (e *Edge) credentials(r *http.Request) (*graph.Request, *refusal) {
+	request := &graph.Request{ID: requestID(r), Client: clientOf(r)}
+	accessCookie, err := e.cookies.read(r, e.cookies.accessToken())
+	if err == nil {
+		request.RefreshToken, err = e.cookies.read(r, e.cookies.refreshToken())
+	}
+	if err != nil {
+		return nil, badRequest("Two cookies have one name.")
+	}
+	if !e.origins.allows(r, accessCookie != nil || request.RefreshToken != nil) {
+		return nil, &refusal{http.StatusForbidden, graph.Forbidden, "Pages of this origin may not send operations here."}
+	}
+	bearer, given, err := bearerToken(r)
+	switch {
+	case err != nil:
+		return nil, badRequest("Send one Authorization header.")
+	case given:
+		request.AccessToken = bearer // the cookie is not asked, whatever the header is worth
+	default:
+		request.AccessToken = accessCookie
+	}
+	return request, nil
+}
+
+func readOperation(w http.ResponseWriter, r *http.Request) (*graphql.RawParams, *refusal) {
+	switch r.Method {
+	case http.MethodPost:
+		return readBody(w, r)
+	case http.MethodGet:
+		return readQuery(r)
+	}
+	return nil, &refusal{http.StatusMethodNotAllowed, graph.BadRequest, "Send operations by POST, or queries by GET."}
+}
+
 // refuse answers a request that is not executed.
-func (e *Edge) refuse(w http.ResponseWriter, r *http.Request, status int, code graph.Code, message string) {
+func (e *Edge) refuse(w http.ResponseWriter, r *http.Request, refused refusal) {
+	e.metrics.Count(string(refused.code))
+	if refused.status == http.StatusMethodNotAllowed {
+		allow := http.MethodPost
+		if r.Method != http.MethodGet {
+			allow = http.MethodGet + ", " + http.MethodPost
+		}
+		w.Header().Set("Allow", allow)
+	}
 	mediaType, ok := negotiate(r.Header.Values("Accept"))
 	if !ok {
 		mediaType = mediaJSON
 	}
-	writeResponse(w, status, mediaType, &graphql.Response{Errors: gqlerror.List{{
-		Message:    message,
-		Extensions: map[string]any{"code": code, "requestId": requestID(r)},
+	writeResponse(w, refused.status, mediaType, &graphql.Response{Errors: gqlerror.List{{
+		Message:    refused.message,
+		Extensions: map[string]any{"code": refused.code, "requestId": requestID(r)},
 	}}})
 }
 
@@ -81,6 +120,9 @@ func writeResponse(w http.ResponseWriter, status int, mediaType string, response
 	for _, err := range response.Errors {
 		if err.Extensions["code"] == graph.Unavailable {
 			w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
+		}
+		if reason := err.Extensions["reason"]; err.Extensions["code"] == graph.Unauthenticated && reason != auth.TokenMissing {
+			w.Header().Set("WWW-Authenticate", `Bearer error="invalid_token"`) // RFC 6750 §3.1
 		}
 	}
 	w.Header().Set("Content-Type", mediaType+"; charset=utf-8")
@@ -94,28 +136,4 @@ type answer struct {
 	Errors     gqlerror.List   `json:"errors,omitempty"`
 	Data       json.RawMessage `json:"data,omitempty"`
 	Extensions map[string]any  `json:"extensions,omitempty"`
-}
-
-// negotiate picks the media type of an answer: the first of the two that the client names and does not
-// weigh with zero, and application/json for clients that do not care.
-func negotiate(accept []string) (string, bool) {
-	if len(accept) == 0 {
-		return mediaJSON, true
-	}
-	for entry := range strings.SplitSeq(strings.Join(accept, ","), ",") {
-		mediaType, parameters, err := mime.ParseMediaType(strings.TrimSpace(entry))
-		if err != nil {
-			continue
-		}
-		if weight, err := strconv.ParseFloat(parameters["q"], 64); err == nil && weight == 0 {
-			continue
-		}
-		switch mediaType {
-		case mediaResponse:
-			return mediaResponse, true
-		case mediaJSON, "application/*", "*/*":
-			return mediaJSON, true
-		}
-	}
-	return "", false
 }

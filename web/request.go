@@ -89,33 +89,33 @@ func (e *Edge) recoverPanic(next http.Handler) http.Handler {
 				panic(value)
 			}
 			graph.LogPanic(graph.WithRequest(r.Context(), &graph.Request{ID: requestID(r)}), e.log, value)
-			e.refuse(w, r, http.StatusInternalServerError, graph.InternalServerError,
-				"Something went wrong here. The log says what, under this request id.")
+			e.refuse(w, r, refusal{http.StatusInternalServerError, graph.InternalServerError,
+				"Something went wrong here. The log says what, under this request id."})
 		}()
 		next.ServeHTTP(w, r)
 	})
 }
 
-// errTwoCredentials says that a request has several Authorization headers: proxies and servers differ in
-// which of them counts (RFC 6750 §2 has one).
-var errTwoCredentials = errors.New("several Authorization headers")
+// errTwoCredentials says that a request has one credential twice: proxies and servers differ in which of them
+// counts (RFC 6750 §2 has one).
+var errTwoCredentials = errors.New("one credential, twice")
 
-// accessToken returns the bearer token of a request as it was sent, possibly empty, or nil where there is
-// none (RFC 6750 §2.1). Nowhere else is one looked for.
-func accessToken(r *http.Request) (*auth.Secret, error) {
+// bearerToken returns the bearer token of a request as it was sent, possibly empty, or nil where it has none
+// (RFC 6750 §2.1), and whether there is an Authorization header at all.
+func bearerToken(r *http.Request) (token *auth.Secret, given bool, err error) {
 	headers := r.Header.Values("Authorization")
 	if len(headers) == 0 {
-		return nil, nil
+		return nil, false, nil
 	}
 	if len(headers) > 1 {
-		return nil, errTwoCredentials
+		return nil, true, errTwoCredentials
 	}
 	scheme, credentials, _ := strings.Cut(headers[0], " ")
 	if !strings.EqualFold(scheme, "Bearer") { // RFC 9110 §11.1
-		return nil, nil
+		return nil, true, nil
 	}
-	token := auth.Secret(strings.TrimLeft(credentials, " "))
-	return &token, nil
+	bearer := auth.Secret(strings.TrimLeft(credentials, " "))
+	return &bearer, true, nil
 }
 
 func clientOf(r *http.Request) auth.Client {

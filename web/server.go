@@ -8,7 +8,13 @@ import (
 	"net"
 	"net/http"
 	"time"
+
+	"golang.org/x/net/netutil"
 )
+
+// maxConnections is how many connections are open at once; more wait to be taken. Each that idles costs some
+// 10 KiB, and a socket of the process's limit (ulimit -n).
+const maxConnections = 10_000
 
 // Serve answers on a listener until ctx ends. Then /readyz says so, no new connection is taken, and the
 // requests that are being answered are finished, for as long as shutdownTimeout; an error says that some
@@ -24,7 +30,7 @@ func (e *Edge) Serve(ctx context.Context, listener net.Listener, shutdownTimeout
 		ErrorLog:          slog.NewLogLogger(e.log.Handler(), slog.LevelDebug), // what scanners do to any open port
 	}
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
+	go func() { failed <- server.Serve(netutil.LimitListener(listener, maxConnections)) }()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("serve: %w", err)

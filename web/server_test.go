@@ -13,8 +13,16 @@ import (
 	"latchkey/db/dbtest"
 )
 
-// serve runs a server on a listener of its own until stop is called, which returns what Serve returned.
+// serve runs a server on a listener of its own until stop is called.
 func serve(t *testing.T, s *server, shutdownTimeout time.Duration) (address string, stop func()) {
+	t.Helper()
+	return listen(t, func(ctx context.Context, listener net.Listener) error {
+		return s.edge.Serve(ctx, listener, shutdownTimeout)
+	})
+}
+
+// listen runs what serves a listener until stop is called.
+func listen(t *testing.T, serve func(context.Context, net.Listener) error) (address string, stop func()) {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -22,7 +30,7 @@ func serve(t *testing.T, s *server, shutdownTimeout time.Duration) (address stri
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
-	go func() { served <- s.edge.Serve(ctx, listener, shutdownTimeout) }()
+	go func() { served <- serve(ctx, listener) }()
 	t.Cleanup(cancel)
 	return listener.Addr().String(), func() {
 		t.Helper()

@@ -6,29 +6,60 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync/atomic"
 
 	"github.com/99designs/gqlgen/graphql/executor"
 )
 
-// Edge is the server's http.Handler.
-type Edge struct {
-	executor *executor.Executor
-	ping     func(context.Context) error
-	log      *slog.Logger
-	stopping atomic.Bool
-	handler  http.Handler
+// Options are what an Edge is made of. Executor, Ping, Log and Metrics must be set.
+type Options struct {
+	Executor *executor.Executor
+	Ping     func(context.Context) error // whether the database answers, for /readyz
+	Log      *slog.Logger
+	Metrics  *Metrics
+
+	PublicURL       string   // the URL that clients know; with https they are told to use no other
+	AllowedOrigins  []string // of pages that may send operations, besides those of PublicURL
+	InsecureCookies bool     // development only: cookies for browsers that take no __Host- over http
+
+	Schema   []byte // served at /schema.graphql, unless it is nil
+	Explorer bool   // whether / is a page to explore the schema with; it needs introspection
 }
 
-// New returns the handler of all paths. ping says whether the database answers, for /readyz.
-func New(executor *executor.Executor, ping func(context.Context) error, log *slog.Logger) *Edge {
-	e := &Edge{executor: executor, ping: ping, log: log}
+// Edge is the server's http.Handler.
+type Edge struct {
+	executor  *executor.Executor
+	ping      func(context.Context) error
+	log       *slog.Logger
+	metrics   *Metrics
+	origins   *origins
+	cookies   cookies
+	httpsOnly bool
+	stopping  atomic.Bool
+	handler   http.Handler
+}
+
+// New returns the handler of all paths. Its error says that an origin is malformed.
+func New(options Options) (*Edge, error) {
+	origins, err := newOrigins(options.PublicURL, options.AllowedOrigins)
+	if err != nil {
+		return nil, err
+	}
+	e := &Edge{
+		executor: options.Executor, ping: options.Ping, log: options.Log, metrics: options.Metrics,
+		origins: origins, cookies: cookies{insecure: options.InsecureCookies},
+		httpsOnly: strings.HasPrefix(options.PublicURL, "https:"),
+	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("/graphql", e.graphql)
+	mux.Handle("/graphql", origins.cors.Handler(http.HandlerFunc(e.graphql)))
 	mux.HandleFunc("GET /healthz", e.healthz)
 	mux.HandleFunc("GET /readyz", e.readyz)
+	if options.Schema != nil {
+		mux.Handle("GET /schema.graphql", fileHandler(options.Schema, "text/plain"))
+	}
 	e.handler = e.identify(e.logAccess(e.recoverPanic(mux)))
-	return e
+	return e, nil
 }
 
 // ServeHTTP implements http.Handler.
@@ -36,5 +67,11 @@ func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
 	header.Set("Cache-Control", "no-store") // RFC 6749 §5.1
 	header.Set("X-Content-Type-Options", "nosniff")
+	header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
+	header.Set("Referrer-Policy", "no-referrer")
+	header.Set("Cross-Origin-Resource-Policy", "same-origin") // of what is fetched without CORS
+	if e.httpsOnly {
+		header.Set("Strict-Transport-Security", "max-age=31536000")
+	}
 	e.handler.ServeHTTP(w, r)
 }

@@ -7,10 +7,13 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/99designs/gqlgen/graphql/executor"
 
 	"latchkey/auth/authtest"
 	"latchkey/db/dbtest"
@@ -23,6 +26,9 @@ func TestMain(m *testing.M) { dbtest.Main(m) }
 const (
 	email    = "ada@example.com"
 	password = "correct horse battery staple"
+
+	publicURL     = "https://auth.example.com"
+	allowedOrigin = "https://app.example.com"
 )
 
 // logBuffer is a log that a test reads while servers write it.
@@ -52,18 +58,50 @@ func (b *logBuffer) Reset() {
 // server is the whole of Latchkey but its configuration, on a real database.
 type server struct {
 	*httptest.Server
-	edge  *web.Edge
-	clock *authtest.Clock
-	log   *logBuffer // everything, at debug level
+	edge       *web.Edge
+	clock      *authtest.Clock
+	log        *logBuffer // everything, at debug level
+	logger     *slog.Logger
+	executor   *executor.Executor
+	metrics    *web.Metrics
+	explorable bool // whether introspection, the schema and the explorer are on
 }
 
+// newServer is one as in production, newExplorable one as in development.
 func newServer(t testing.TB, databaseURL string) *server {
 	t.Helper()
-	s := &server{clock: authtest.NewClock(), log: &logBuffer{}}
+	return startServer(t, databaseURL, &server{})
+}
+
+func newExplorable(t testing.TB, databaseURL string) *server {
+	t.Helper()
+	return startServer(t, databaseURL, &server{explorable: true})
+}
+
+func startServer(t testing.TB, databaseURL string, s *server) *server {
+	t.Helper()
+	s.clock, s.log = authtest.NewClock(), &logBuffer{}
 	log := slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	service, store := authtest.NewService(t, authtest.Options{URL: databaseURL, Timeout: time.Second, Clock: s.clock, Log: log})
-	s.edge = web.New(graph.NewExecutor(service, log, graph.Options{}), store.Ping, log)
-	s.Server = httptest.NewServer(s.edge)
+	s.logger, s.metrics = log, web.NewMetrics()
+	s.executor = graph.NewExecutor(service, log, graph.Options{Introspection: s.explorable, Refusals: s.metrics})
+	options := web.Options{
+		Executor: s.executor,
+		Ping:     store.Ping, Log: log, Metrics: s.metrics,
+		PublicURL: publicURL, AllowedOrigins: []string{allowedOrigin},
+	}
+	if s.explorable {
+		schema, err := os.ReadFile("../schema.graphqls")
+		if err != nil {
+			t.Fatal(err)
+		}
+		options.Schema, options.Explorer = schema, true
+	}
+	edge, err := web.New(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.edge, s.Server = edge, httptest.NewServer(edge)
 	t.Cleanup(s.Server.Close)
 	return s
 }

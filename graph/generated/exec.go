@@ -432,12 +432,13 @@ func newExecutionContext(
 
 var sources = []*ast.Source{
 	{Name: "../../schema.graphqls", Input: `"""
-The field needs an access token, sent as ` + "`" + `Authorization: Bearer <access token>` + "`" + `.
+The field needs an access token, sent as ` + "`" + `Authorization: Bearer <access token>` + "`" + ` or, with the delivery COOKIES,
+in its cookie. Where there is an Authorization header the cookie does not count.
 
 Without a live one the field is null and the answer has an error with ` + "`" + `extensions.code` + "`" + ` UNAUTHENTICATED
 and an ` + "`" + `extensions.reason` + "`" + `:
 
-- TOKEN_MISSING: the request carries no access token. Sign in.
+- TOKEN_MISSING: the request carries no access token. Sign in, or refresh where there may be a refresh cookie.
 - TOKEN_EXPIRED: it was good and is too old. Refresh, then repeat the request.
 - TOKEN_INVALID: it is not an access token of this server. Refresh, then repeat the request.
 - SESSION_ENDED: its session is over, whether it was revoked or has expired. Sign in again.
@@ -458,6 +459,10 @@ scalar DateTime @specifiedBy(url: "https://scalars.graphql.org/andimarek/date-ti
 """
 What can be asked. Besides the codes that a field names, any field may fail with UNAVAILABLE (the database
 is away: repeat the request later) or INTERNAL_SERVER_ERROR (report it with its ` + "`" + `extensions.requestId` + "`" + `).
+
+A request that is no operation fails as a whole, without ` + "`" + `data` + "`" + `: BAD_REQUEST (it is not GraphQL over HTTP),
+GRAPHQL_PARSE_FAILED, GRAPHQL_VALIDATION_FAILED, OPERATION_TOO_LARGE, or FORBIDDEN (it comes from a page of an
+origin that is not allowed).
 """
 type Query {
   """
@@ -497,24 +502,24 @@ type Mutation {
   From then on use the new one. When the answer was lost, repeat the request with the same refresh token:
   it gets the same successor. AuthFailure with INVALID_REFRESH_TOKEN, or SESSION_ENDED and its ` + "`" + `endReason` + "`" + `;
   after either, sign in again. On any top-level error keep the refresh token and try again later.
-  It needs no access token.
+  It needs no access token. The new tokens come in the way that was chosen at sign-in.
   """
   refreshToken(
-    "The refresh token to exchange."
+    "The refresh token to exchange. Absent: that of the cookie."
     input: RefreshTokenInput
   ): RefreshTokenResult!
 
   """
   Ends a session, and with it at once every access and refresh token that belongs to it.
 
-  Without input it is the session of the access token: sign-out. With ` + "`" + `sessionId` + "`" + `, another session of the
-  same user. With ` + "`" + `refreshToken` + "`" + `, the session that this token belongs to; this alone needs no access token.
+  Without input it is the session of the access token or, where there is no live one, of the refresh cookie:
+  sign-out. With ` + "`" + `sessionId` + "`" + `, another session of the same user. With ` + "`" + `refreshToken` + "`" + `, the session that this token belongs to; this alone needs no access token.
   Otherwise a missing or dead access token is an UNAUTHENTICATED error. A malformed id or refresh token, or
   both at once, is a BAD_USER_INPUT error. A session that is over, unknown or somebody else's is no error:
-  ` + "`" + `revoked` + "`" + ` is false.
+  ` + "`" + `revoked` + "`" + ` is false. The cookies of the session that was asked for are taken back.
   """
   revokeSession(
-    "The session to end. Absent: the one of the access token."
+    "The session to end. Absent: the one that asks."
     input: RevokeSessionInput
   ): RevokeSessionPayload!
 }
@@ -523,9 +528,15 @@ type Mutation {
 enum TokenDelivery {
   "Both tokens in the answer. For programs that have a safe place of their own to keep them."
   BODY
-  "The access token in the answer, the refresh token in a cookie that scripts cannot read. Not available yet."
+  """
+  The access token in the answer, the refresh token in a cookie that scripts cannot read. For pages: keep the
+  access token in memory, and get the next one with refreshToken after a reload.
+  """
   REFRESH_COOKIE
-  "Both tokens in cookies that scripts cannot read. Not available yet."
+  """
+  Both tokens in cookies that scripts cannot read. For pages that never call another service with the access
+  token.
+  """
   COOKIES
 }
 
@@ -577,13 +588,16 @@ input LoginInput {
 
 "What a client gives to refresh."
 input RefreshTokenInput {
-  "The refresh token, as the last sign-in or refresh returned it. Null or absent: INVALID_REFRESH_TOKEN."
+  """
+  The refresh token, as the last sign-in or refresh returned it. Null or absent: that of the cookie, and
+  INVALID_REFRESH_TOKEN where there is none.
+  """
   refreshToken: String
 }
 
 "Which session to end. At most one of the two fields."
 input RevokeSessionInput {
-  "The id of a session of the same user. Null or absent: the session of the access token."
+  "The id of a session of the same user. Null or absent: the session that asks."
   sessionId: ID
   "A refresh token of the session, be it the newest or an older one. It needs no access token beside it."
   refreshToken: String
@@ -3092,7 +3106,7 @@ func (ec *executionContext) unmarshalInputLoginInput(ctx context.Context, obj an
 			it.Password = data
 		case "delivery":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("delivery"))
-			data, err := ec.unmarshalNTokenDelivery2latchkeyᚋgraphᚋscalarᚐTokenDelivery(ctx, v)
+			data, err := ec.unmarshalNTokenDelivery2latchkeyᚋauthᚐDelivery(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -3257,7 +3271,7 @@ func (ec *executionContext) unmarshalInputSignUpInput(ctx context.Context, obj a
 			it.Name = data
 		case "delivery":
 			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("delivery"))
-			data, err := ec.unmarshalNTokenDelivery2latchkeyᚋgraphᚋscalarᚐTokenDelivery(ctx, v)
+			data, err := ec.unmarshalNTokenDelivery2latchkeyᚋauthᚐDelivery(ctx, v)
 			if err != nil {
 				return it, err
 			}
@@ -4293,12 +4307,12 @@ func (ec *executionContext) marshalNString2string(ctx context.Context, sel ast.S
 	return res
 }
 
-func (ec *executionContext) unmarshalNTokenDelivery2latchkeyᚋgraphᚋscalarᚐTokenDelivery(ctx context.Context, v any) (scalar.TokenDelivery, error) {
+func (ec *executionContext) unmarshalNTokenDelivery2latchkeyᚋauthᚐDelivery(ctx context.Context, v any) (auth.Delivery, error) {
 	res, err := scalar.UnmarshalTokenDelivery(v)
 	return res, graphql.ErrorOnPath(ctx, err)
 }
 
-func (ec *executionContext) marshalNTokenDelivery2latchkeyᚋgraphᚋscalarᚐTokenDelivery(ctx context.Context, sel ast.SelectionSet, v scalar.TokenDelivery) graphql.Marshaler {
+func (ec *executionContext) marshalNTokenDelivery2latchkeyᚋauthᚐDelivery(ctx context.Context, sel ast.SelectionSet, v auth.Delivery) graphql.Marshaler {
 	_ = sel
 	res := scalar.MarshalTokenDelivery(v)
 	if res == graphql.Null {

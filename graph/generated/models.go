@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"latchkey/auth"
-	"latchkey/graph/scalar"
 	"strconv"
 	"time"
 
@@ -78,7 +77,7 @@ type LoginInput struct {
 	// The password of the account.
 	Password auth.Secret `json:"password"`
 	// How the client receives its tokens.
-	Delivery scalar.TokenDelivery `json:"delivery"`
+	Delivery auth.Delivery `json:"delivery"`
 	// What the list of sessions shows for this device, such as "Ada's phone", at most 200 characters.
 	// Null, absent or blank: no name.
 	DeviceName *string `json:"deviceName,omitempty"`
@@ -86,13 +85,14 @@ type LoginInput struct {
 
 // What a client gives to refresh.
 type RefreshTokenInput struct {
-	// The refresh token, as the last sign-in or refresh returned it. Null or absent: INVALID_REFRESH_TOKEN.
+	// The refresh token, as the last sign-in or refresh returned it. Null or absent: that of the cookie, and
+	// INVALID_REFRESH_TOKEN where there is none.
 	RefreshToken *auth.Secret `json:"refreshToken,omitempty"`
 }
 
 // Which session to end. At most one of the two fields.
 type RevokeSessionInput struct {
-	// The id of a session of the same user. Null or absent: the session of the access token.
+	// The id of a session of the same user. Null or absent: the session that asks.
 	SessionID *uuid.UUID `json:"sessionId,omitempty"`
 	// A refresh token of the session, be it the newest or an older one. It needs no access token beside it.
 	RefreshToken *auth.Secret `json:"refreshToken,omitempty"`
@@ -118,7 +118,7 @@ type SignUpInput struct {
 	// What the person wants to be called, at most 200 characters. Null, absent or blank: no name.
 	Name *string `json:"name,omitempty"`
 	// How the client receives its tokens.
-	Delivery scalar.TokenDelivery `json:"delivery"`
+	Delivery auth.Delivery `json:"delivery"`
 	// What the list of sessions shows for this device, such as "Ada's phone", at most 200 characters.
 	// Null, absent or blank: no name.
 	DeviceName *string `json:"deviceName,omitempty"`
