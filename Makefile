@@ -1,25 +1,29 @@
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME = 5s
 
-.PHONY: help run test check fuzz soak
+.PHONY: help run test check fuzz soak explorer
 help: ## list what can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 8
 
 run: ## start the server
 	go run .
 
-test: ## run the tests, on SQLite and on PostgreSQL, which is installed if that can be done
+test: ## run the tests, on SQLite and PostgreSQL and in a browser, which are installed if that can be done
 	@scripts/databases.sh
-	go test ./...
+	@scripts/node.sh
+	go test $$(go list ./... | grep -v /chaos$$)
+	go test ./internal/chaos # by itself: it needs the machine
 
 check: ## all that must hold before a commit lands: format, vet, staticcheck, races, generated files, fuzzing
-	@unformatted=$$(gofmt -l .); test -z "$$unformatted" || { echo "not formatted by gofmt: $$unformatted"; exit 1; }
+	@unformatted=$$(git ls-files '*.go' | xargs gofmt -l); test -z "$$unformatted" || { echo "not formatted by gofmt: $$unformatted"; exit 1; }
 	go vet ./...
 	go run $(STATICCHECK) ./...
 	go mod tidy -diff
 	@before=$$(mktemp -d) && cp -R graph "$$before" && go generate ./... && diff -r "$$before/graph" graph \
 		&& rm -r "$$before" || { echo "go generate ./... changed graph/: commit what it wrote"; exit 1; }
 	@scripts/databases.sh
+	@scripts/node.sh
+	web/conformance/node_modules/.bin/eslint --config web/conformance/eslint.config.mjs schema.graphqls
 	CGO_ENABLED=1 go test -race -short ./...
 	$(MAKE) --no-print-directory fuzz
 
@@ -28,6 +32,9 @@ fuzz: ## fuzz what strangers send, each for FUZZTIME
 		folder=$$(dirname "$$(grep -rl --include='*_test.go' "^func $$name(" auth web)"); \
 		echo "$$name"; go test -timeout 10m -run '^$$' -fuzz "^$$name$$" -fuzztime $(FUZZTIME) "./$$folder" || exit 1; \
 	done
+
+explorer: ## fetch the explorer's parts anew, at the versions of web/explorer/package.json
+	scripts/explorer.sh
 
 soak: ## break everything for as long as it takes, about half an hour, and print a table; SEED=n repeats one
 	@scripts/databases.sh soak

@@ -447,7 +447,7 @@ With a live one whose user lacks the role, the code is FORBIDDEN. Fields without
 the access token, so that a stale one does not stop a sign-in or a refresh.
 """
 directive @requiresAccessToken(
-  "The role that the user must have. Absent: any."
+  """The role that the user must have. Absent: any."""
   role: Role
 ) on FIELD_DEFINITION
 
@@ -483,7 +483,7 @@ type Mutation {
   SIGN_UP_CLOSED. An ` + "`" + `email` + "`" + `, ` + "`" + `name` + "`" + ` or ` + "`" + `deviceName` + "`" + ` that cannot be one is a BAD_USER_INPUT error.
   """
   signUp(
-    "The account to open."
+    """The account to open."""
     input: SignUpInput!
   ): SignUpResult!
 
@@ -493,7 +493,7 @@ type Mutation {
   BAD_USER_INPUT error.
   """
   login(
-    "Who signs in, and how the tokens are to be delivered."
+    """Who signs in, and how the tokens are to be delivered."""
     input: LoginInput!
   ): LoginResult!
 
@@ -505,7 +505,7 @@ type Mutation {
   It needs no access token. The new tokens come in the way that was chosen at sign-in.
   """
   refreshToken(
-    "The refresh token to exchange. Absent: that of the cookie."
+    """The refresh token to exchange. Absent: that of the cookie."""
     input: RefreshTokenInput
   ): RefreshTokenResult!
 
@@ -519,14 +519,14 @@ type Mutation {
   ` + "`" + `revoked` + "`" + ` is false. The cookies of the session that was asked for are taken back.
   """
   revokeSession(
-    "The session to end. Absent: the one that asks."
+    """The session to end. Absent: the one that asks."""
     input: RevokeSessionInput
   ): RevokeSessionPayload!
 }
 
-"How a client receives its tokens."
+"""How a client receives its tokens."""
 enum TokenDelivery {
-  "Both tokens in the answer. For programs that have a safe place of their own to keep them."
+  """Both tokens in the answer. For programs that have a safe place of their own to keep them."""
   BODY
   """
   The access token in the answer, the refresh token in a cookie that scripts cannot read. For pages: keep the
@@ -540,15 +540,15 @@ enum TokenDelivery {
   COOKIES
 }
 
-"What a user may do."
+"""What a user may do."""
 enum Role {
-  "Everybody with an account."
+  """Everybody with an account."""
   USER
-  "An administrator of this server."
+  """An administrator of this server."""
   ADMIN
 }
 
-"What a person gives to open an account."
+"""What a person gives to open an account."""
 input SignUpInput {
   """
   The e-mail address, at most 254 bytes. Addresses that differ only in letter case, Unicode composition or
@@ -560,9 +560,9 @@ input SignUpInput {
   bytes. There are no rules about kinds of characters.
   """
   password: String!
-  "What the person wants to be called, at most 200 characters. Null, absent or blank: no name."
+  """What the person wants to be called, at most 200 characters. Null, absent or blank: no name."""
   name: String
-  "How the client receives its tokens."
+  """How the client receives its tokens."""
   delivery: TokenDelivery! = BODY
   """
   What the list of sessions shows for this device, such as "Ada's phone", at most 200 characters.
@@ -571,13 +571,13 @@ input SignUpInput {
   deviceName: String
 }
 
-"What a person gives to sign in."
+"""What a person gives to sign in."""
 input LoginInput {
-  "The e-mail address of the account, in any letter case."
+  """The e-mail address of the account, in any letter case."""
   email: String!
-  "The password of the account."
+  """The password of the account."""
   password: String!
-  "How the client receives its tokens."
+  """How the client receives its tokens."""
   delivery: TokenDelivery! = BODY
   """
   What the list of sessions shows for this device, such as "Ada's phone", at most 200 characters.
@@ -586,7 +586,7 @@ input LoginInput {
   deviceName: String
 }
 
-"What a client gives to refresh."
+"""What a client gives to refresh."""
 input RefreshTokenInput {
   """
   The refresh token, as the last sign-in or refresh returned it. Null or absent: that of the cookie, and
@@ -595,24 +595,24 @@ input RefreshTokenInput {
   refreshToken: String
 }
 
-"Which session to end. At most one of the two fields."
+"""Which session to end. At most one of the two fields."""
 input RevokeSessionInput {
-  "The id of a session of the same user. Null or absent: the session that asks."
+  """The id of a session of the same user. Null or absent: the session that asks."""
   sessionId: ID
-  "A refresh token of the session, be it the newest or an older one. It needs no access token beside it."
+  """A refresh token of the session, be it the newest or an older one. It needs no access token beside it."""
   refreshToken: String
 }
 
-"What signUp returns: AuthSuccess, or AuthFailure with EMAIL_TAKEN, WEAK_PASSWORD or SIGN_UP_CLOSED."
+"""What signUp returns: AuthSuccess, or AuthFailure with EMAIL_TAKEN, WEAK_PASSWORD or SIGN_UP_CLOSED."""
 union SignUpResult = AuthSuccess | AuthFailure
 
-"What login returns: AuthSuccess, or AuthFailure with INVALID_CREDENTIALS."
+"""What login returns: AuthSuccess, or AuthFailure with INVALID_CREDENTIALS."""
 union LoginResult = AuthSuccess | AuthFailure
 
-"What refreshToken returns: AuthSuccess, or AuthFailure with INVALID_REFRESH_TOKEN or SESSION_ENDED."
+"""What refreshToken returns: AuthSuccess, or AuthFailure with INVALID_REFRESH_TOKEN or SESSION_ENDED."""
 union RefreshTokenResult = AuthSuccess | AuthFailure
 
-"Somebody is signed in."
+"""Somebody is signed in."""
 type AuthSuccess {
   """
   Shows who asks, as ` + "`" + `Authorization: Bearer <access token>` + "`" + `. It is good until ` + "`" + `accessTokenExpiresAt` + "`" + `
@@ -624,96 +624,96 @@ type AuthSuccess {
   REFRESH_COOKIE and COOKIES.
   """
   refreshToken: String
-  "When the access token expires."
+  """When the access token expires."""
   accessTokenExpiresAt: DateTime!
-  "When the refresh token expires. Each refresh moves it on, up to the ` + "`" + `expiresAt` + "`" + ` of the session."
+  """When the refresh token expires. Each refresh moves it on, up to the ` + "`" + `expiresAt` + "`" + ` of the session."""
   refreshTokenExpiresAt: DateTime!
-  "The session that began, or that was kept alive."
+  """The session that began, or that was kept alive."""
   session: Session!
-  "Whose session it is."
+  """Whose session it is."""
   user: User!
 }
 
-"Nobody was signed in, for a reason that a form must expect."
+"""Nobody was signed in, for a reason that a form must expect."""
 type AuthFailure {
-  "The reason, to switch on. New ones may be added: treat an unknown one as a failure too."
+  """The reason, to switch on. New ones may be added: treat an unknown one as a failure too."""
   code: AuthFailureCode!
-  "The reason as one English sentence, which may be shown to people. Its wording may change."
+  """The reason as one English sentence, which may be shown to people. Its wording may change."""
   message: String!
-  "With TOO_MANY_ATTEMPTS: when the next attempt is let in. Otherwise null."
+  """With TOO_MANY_ATTEMPTS: when the next attempt is let in. Otherwise null."""
   retryAt: DateTime
-  "With SESSION_ENDED: why the session is over. Otherwise null."
+  """With SESSION_ENDED: why the session is over. Otherwise null."""
   endReason: SessionEndReason
 }
 
-"Why nobody was signed in."
+"""Why nobody was signed in."""
 enum AuthFailureCode {
   """
   The e-mail address and the password do not belong together. It is the same whether there is no such
   account, the account is disabled or the password is wrong.
   """
   INVALID_CREDENTIALS
-  "There were too many attempts; ` + "`" + `retryAt` + "`" + ` says when to go on. Not used yet."
+  """There were too many attempts; ` + "`" + `retryAt` + "`" + ` says when to go on. Not used yet."""
   TOO_MANY_ATTEMPTS
-  "It is not a refresh token that this server issued, or there was none. Sign in again."
+  """It is not a refresh token that this server issued, or there was none. Sign in again."""
   INVALID_REFRESH_TOKEN
-  "The refresh token is genuine, but its session is over; ` + "`" + `endReason` + "`" + ` says why. Sign in again."
+  """The refresh token is genuine, but its session is over; ` + "`" + `endReason` + "`" + ` says why. Sign in again."""
   SESSION_ENDED
-  "There is an account with this e-mail address already."
+  """There is an account with this e-mail address already."""
   EMAIL_TAKEN
-  "The password must not be chosen; ` + "`" + `message` + "`" + ` says why."
+  """The password must not be chosen; ` + "`" + `message` + "`" + ` says why."""
   WEAK_PASSWORD
-  "This server does not take sign-ups."
+  """This server does not take sign-ups."""
   SIGN_UP_CLOSED
 }
 
-"Why a session is over."
+"""Why a session is over."""
 enum SessionEndReason {
-  "Its user ended it from another session."
+  """Its user ended it from another session."""
   REVOKED
-  "Its user signed out."
+  """Its user signed out."""
   SIGNED_OUT
-  "It reached its ` + "`" + `expiresAt` + "`" + `."
+  """It reached its ` + "`" + `expiresAt` + "`" + `."""
   EXPIRED
-  "It was not refreshed for too long."
+  """It was not refreshed for too long."""
   IDLE
   """
   A refresh token was used again after its successor was: either it was stolen, or a client kept an old
   copy. Which of the two cannot be told, so nobody keeps the session.
   """
   REUSE_DETECTED
-  "The password was changed."
+  """The password was changed."""
   PASSWORD_CHANGED
-  "The account was disabled."
+  """The account was disabled."""
   USER_DISABLED
-  "An operator of the server ended it."
+  """An operator of the server ended it."""
   ADMIN
-  "The server's database lost data that it had stored, and cannot tell whether the refresh token is good."
+  """The server's database lost data that it had stored, and cannot tell whether the refresh token is good."""
   STORAGE_ROLLED_BACK
 }
 
-"What revokeSession did."
+"""What revokeSession did."""
 type RevokeSessionPayload {
   """
   The id of the session that was asked for, whether it was ended or not. Null for a refresh token that is
   well-formed but not of this server.
   """
   sessionId: ID
-  "Whether this call ended a live session. False for one that was over, is unknown, or is somebody else's."
+  """Whether this call ended a live session. False for one that was over, is unknown, or is somebody else's."""
   revoked: Boolean!
 }
 
-"A person with an account. Users see themselves only."
+"""A person with an account. Users see themselves only."""
 type User {
-  "The user's id, a UUID that never changes."
+  """The user's id, a UUID that never changes."""
   id: ID!
-  "The e-mail address, as it was typed at sign-up."
+  """The e-mail address, as it was typed at sign-up."""
   email: String!
-  "What the user wants to be called. Null where none was given."
+  """What the user wants to be called. Null where none was given."""
   name: String
-  "What the user may do."
+  """What the user may do."""
   role: Role!
-  "When the account was opened."
+  """When the account was opened."""
   createdAt: DateTime!
   """
   The user's live sessions, the last used first, at most a hundred. One that is signed out of, revoked or
@@ -722,23 +722,23 @@ type User {
   sessions: [Session!]!
 }
 
-"One sign-in of one user on one device."
+"""One sign-in of one user on one device."""
 type Session {
-  "The session's id, a UUID. revokeSession takes it."
+  """The session's id, a UUID. revokeSession takes it."""
   id: ID!
-  "The ` + "`" + `deviceName` + "`" + ` that was given at sign-in. Null where none was."
+  """The ` + "`" + `deviceName` + "`" + ` that was given at sign-in. Null where none was."""
   deviceName: String
-  "The User-Agent header of the last sign-in or refresh. Null where there was none."
+  """The User-Agent header of the last sign-in or refresh. Null where there was none."""
   userAgent: String
-  "The network address that the last sign-in or refresh came from. Null where it is not known."
+  """The network address that the last sign-in or refresh came from. Null where it is not known."""
   ip: String
-  "When the user signed in."
+  """When the user signed in."""
   createdAt: DateTime!
-  "When the session was last used, to within the lifetime of an access token."
+  """When the session was last used, to within the lifetime of an access token."""
   lastUsedAt: DateTime!
-  "When the session ends at the latest. No refresh moves it."
+  """When the session ends at the latest. No refresh moves it."""
   expiresAt: DateTime!
-  "Whether it is the session that asks."
+  """Whether it is the session that asks."""
   current: Boolean!
 }
 `, BuiltIn: false},

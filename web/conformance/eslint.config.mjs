@@ -1,0 +1,15 @@
+// The set of rules for schemas that graphql-eslint recommends. `make check` runs it.
+import graphql from '@graphql-eslint/eslint-plugin';
+
+export default [
+  {
+    files: ['**/*.graphqls'],
+    languageOptions: { parser: graphql.parser, parserOptions: { graphQLConfig: { schema: 'schema.graphqls' } } },
+    plugins: { '@graphql-eslint': graphql },
+    rules: {
+      ...graphql.configs['flat/schema-recommended'].rules,
+      // Outcomes are values of their own: they have no identity.
+      '@graphql-eslint/strict-id-in-types': ['error', { exceptions: { suffixes: ['Success', 'Failure', 'Payload'] } }],
+    },
+  },
+];
