@@ -58,6 +58,11 @@ func New(options Options) (*Edge, error) {
 	if options.Schema != nil {
 		mux.Handle("GET /schema.graphql", fileHandler(options.Schema, "text/plain"))
 	}
+	if options.Explorer {
+		if err := handleExplorer(mux); err != nil {
+			return nil, err
+		}
+	}
 	e.handler = e.identify(e.logAccess(e.recoverPanic(mux)))
 	return e, nil
 }
