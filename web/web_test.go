@@ -143,7 +143,7 @@ func (s *server) do(t *testing.T, request *http.Request) *answer {
 		t.Fatal(err)
 	}
 	a := &answer{Status: response.StatusCode, Header: response.Header, Body: string(body)}
-	if strings.Contains(response.Header.Get("Content-Type"), "json") {
+	if len(body) > 0 && strings.Contains(response.Header.Get("Content-Type"), "json") {
 		if err := json.Unmarshal(body, a); err != nil {
 			t.Fatalf("%v: %s", err, body)
 		}
