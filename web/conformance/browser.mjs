@@ -138,6 +138,27 @@ async function cookies(page) {
   await page.context().close();
 }
 
+// A server in trouble signs nobody out, and does not pretend to; a session that was ended elsewhere is over.
+{
+  const page = await open();
+  const { login } = (await run(page, 'LogIn', { input: { ...person, delivery: 'BODY' } })).data;
+  await signedInAs(page, person.email);
+  await page.route('**/graphql', (route) => route.fulfill({ status: 502, contentType: 'text/html', body: 'Bad gateway' }));
+  await page.getByRole('button', { name: 'Sign out' }).click();
+  await page.getByRole('alert').filter({ hasText: '502' }).waitFor();
+  await signedInAs(page, person.email);
+  await page.unroute('**/graphql');
+  assert.equal((await run(page, 'Me')).data.me.email, person.email);
+  await fetch(`${url}/graphql`, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ query: `mutation { revokeSession(input: { refreshToken: "${login.refreshToken}" }) { revoked } }` }),
+  });
+  assert.equal((await run(page, 'Me')).errors[0].extensions.reason, 'SESSION_ENDED');
+  await signedInAs(page, 'Not signed in');
+  await page.context().close();
+}
+
 // Dark, and as narrow as a phone.
 for (const [name, options] of Object.entries({
   dark: { colorScheme: 'dark' },

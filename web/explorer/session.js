@@ -4,6 +4,10 @@
 // What survives a reload is that there may be such a cookie, so that a page without one need not ask.
 const hint = 'latchkey:cookie';
 
+const signOutMutation = `mutation SignOut($token: String) {
+  revokeSession(input: { refreshToken: $token }) { revoked }
+}`;
+
 const refreshMutation = `mutation Refresh($token: String) {
   refreshToken(input: { refreshToken: $token }) {
     ... on AuthSuccess { accessToken refreshToken }
@@ -31,20 +35,16 @@ export class Session {
 
   // resume signs in again after a reload, where there is a cookie for it.
   async resume() {
-    if (localStorage.getItem(hint)) {
-      await this.#askWho();
-    }
+    await this.#askWho();
   }
 
   // send runs an operation as who is signed in and returns its answer. Where the access token is too old it
   // is refreshed, once, and the operation is sent again: a field that wants a token has not been run.
   async send(params, headers = {}) {
-    const names = Object.keys(headers).map((name) => name.toLowerCase());
-    const token = this.#accessToken;
-    let answer = await this.#post(params, headers);
-    if (wantsRefresh(answer) && !names.includes('authorization') && (await this.#refresh(token))) {
-      answer = await this.#post(params, headers);
+    if (Object.keys(headers).some((name) => name.toLowerCase() === 'authorization')) {
+      return this.#post(params, headers); // as somebody else
     }
+    const answer = await this.#postFresh(params, headers);
     if (/\bmutation\b/.test(params.query)) {
       this.#learn(answer);
       await this.#askWho();
@@ -54,9 +54,8 @@ export class Session {
 
   // signOut ends the session, here and everywhere. It throws where the server cannot be asked.
   async signOut() {
-    const answer = await this.send({ query: 'mutation SignOut { revokeSession { revoked } }' });
-    const code = answer.errors?.[0].extensions?.code;
-    if (code && code !== 'UNAUTHENTICATED') {
+    const answer = await this.#postFresh({ query: signOutMutation, variables: { token: this.#refreshToken } });
+    if (answer.errors && reasonOf(answer) !== 'SESSION_ENDED') {
       throw new Error(answer.errors[0].message);
     }
     this.#forget();
@@ -78,25 +77,38 @@ export class Session {
   }
 
   async #askWho() {
-    if (!this.#accessToken && !this.#refreshToken && !localStorage.getItem(hint)) {
+    if (!this.#accessToken && !this.#canRefresh()) {
       return;
     }
-    const who = { query: 'query Who { me { email } }' };
-    const token = this.#accessToken;
-    let answer = await this.#post(who);
-    if (wantsRefresh(answer) && (await this.#refresh(token))) {
-      answer = await this.#post(who);
-    }
+    const answer = await this.#postFresh({ query: 'query Who { me { email } }' });
     if (answer.data?.me) {
       this.#setUser(answer.data.me.email);
-    } else if (answer.errors?.[0].extensions?.code === 'UNAUTHENTICATED') {
+    } else if (reasonOf(answer) && !this.#canRefresh()) {
       this.#forget();
     }
   }
 
+  #canRefresh() {
+    return Boolean(this.#refreshToken || localStorage.getItem(hint));
+  }
+
+  // postFresh posts, and once more with a fresh access token where it was too old. A server in trouble is no
+  // reason to forget who is signed in: only SESSION_ENDED is.
+  async #postFresh(params, headers) {
+    const token = this.#accessToken;
+    let answer = await this.#post(params, headers);
+    if (reasonOf(answer) && reasonOf(answer) !== 'SESSION_ENDED' && (await this.#refresh(token))) {
+      answer = await this.#post(params, headers);
+    }
+    if (reasonOf(answer) === 'SESSION_ENDED') {
+      this.#forget();
+    }
+    return answer;
+  }
+
   // refresh exchanges the refresh token, for all who ask at once only once, and says whether that worked.
   async #refresh(staleToken) {
-    if (!this.#refreshToken && !localStorage.getItem(hint)) {
+    if (!this.#canRefresh()) {
       return false;
     }
     if (staleToken !== this.#accessToken) {
@@ -135,6 +147,9 @@ export class Session {
       },
       body: JSON.stringify(params),
     });
+    if (!/\bjson\b/.test(response.headers.get('Content-Type'))) {
+      throw new Error(`The server, or something before it, answered with HTTP ${response.status}.`);
+    }
     return response.json();
   }
 
@@ -153,9 +168,7 @@ export class Session {
   }
 }
 
-// wantsRefresh says whether an operation failed for want of a fresh access token. SESSION_ENDED is not that.
-function wantsRefresh(answer) {
-  return (answer.errors ?? []).some(
-    ({ extensions }) => extensions?.code === 'UNAUTHENTICATED' && extensions.reason !== 'SESSION_ENDED',
-  );
+// reasonOf returns why an operation found nobody signed in, or undefined where that was not its trouble.
+function reasonOf(answer) {
+  return answer.errors?.find(({ extensions }) => extensions?.code === 'UNAUTHENTICATED')?.extensions.reason;
 }
