@@ -3,7 +3,6 @@ package main_test
 import (
 	"bufio"
 	"bytes"
-	"database/sql"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,8 +17,6 @@ import (
 	"sync"
 	"syscall"
 	"testing"
-
-	_ "modernc.org/sqlite" // to look into the database
 
 	"latchkey/db/dbtest"
 )
@@ -68,9 +65,10 @@ type process struct {
 
 var listening = regexp.MustCompile(`msg=listening url=(\S+)`)
 
-func start(t *testing.T, databaseURL string) *process {
+func start(t *testing.T, databaseURL string, environment ...string) *process {
 	t.Helper()
 	p := &process{cmd: command(t, databaseURL), exited: make(chan error, 1)}
+	p.cmd.Env = append(p.cmd.Env, environment...)
 	stderr, err := p.cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -225,19 +223,39 @@ func TestAServerThatIsToldToStopWritesItsConfirmations(t *testing.T) {
 
 func confirmedGeneration(t *testing.T, databaseURL string) (generation int) {
 	t.Helper()
-	driver, source := "postgres", databaseURL
-	if path, ok := strings.CutPrefix(databaseURL, "sqlite:"); ok {
-		driver, source = "sqlite", path
-	}
-	pool, err := sql.Open(driver, source)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = pool.Close() }()
-	if err := pool.QueryRow(`SELECT confirmed_generation FROM sessions`).Scan(&generation); err != nil {
+	if err := dbtest.Open(t, databaseURL).QueryRow(`SELECT confirmed_generation FROM sessions`).Scan(&generation); err != nil {
 		t.Fatal(err)
 	}
 	return generation
+}
+
+func TestMetricsAreOnAListenerOfTheirOwn(t *testing.T) {
+	p := start(t, dbtest.SQLite(t), "METRICS_LISTEN=127.0.0.1:0")
+	p.refresh(t, "lkr1.x")
+	metrics := regexp.MustCompile(`msg=metrics url=(\S+)`).FindStringSubmatch(p.output())[1]
+	for url, counted := range map[string]bool{metrics: true, p.url + "/metrics": false} {
+		response, err := http.Get(url)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := io.ReadAll(response.Body)
+		_ = response.Body.Close()
+		want(t, url, strings.Contains(string(text), `latchkey_refusals_total{kind="INVALID_REFRESH_TOKEN"} 1`), counted && err == nil)
+	}
+}
+
+func TestTheSchemaAndTheExplorerAreServedOnlyWithIntrospection(t *testing.T) {
+	for environment, status := range map[string]int{"MODE=development": http.StatusOK, "INTROSPECTION=off": http.StatusNotFound} {
+		p := start(t, dbtest.SQLite(t), environment)
+		for _, path := range []string{"/schema.graphql", "/"} {
+			response, err := http.Get(p.url + path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_ = response.Body.Close()
+			want(t, environment+" "+path, response.StatusCode, status)
+		}
+	}
 }
 
 func TestServersShareOneDatabase(t *testing.T) {

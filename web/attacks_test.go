@@ -2,7 +2,6 @@ package web_test
 
 import (
 	"bufio"
-	"database/sql"
 	"encoding/base64"
 	"fmt"
 	"io"
@@ -341,15 +340,7 @@ func cpu(t *testing.T) time.Duration {
 // contents returns all rows that strangers could try to change.
 func contents(t *testing.T, databaseURL string) string {
 	t.Helper()
-	driver, source := "postgres", databaseURL
-	if path, ok := strings.CutPrefix(databaseURL, "sqlite:"); ok {
-		driver, source = "sqlite", path
-	}
-	pool, err := sql.Open(driver, source)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = pool.Close() }()
+	pool := dbtest.Open(t, databaseURL)
 	var text strings.Builder
 	for _, table := range []string{"users", "sessions", "session_events", "keys"} {
 		rows, err := pool.Query("SELECT * FROM " + table + " ORDER BY 1, 2")

@@ -9,10 +9,12 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 
 	_ "github.com/lib/pq"
+	_ "modernc.org/sqlite"
 )
 
 // howToGet is what a skipped test says.
@@ -66,6 +68,21 @@ func Postgres(t testing.TB) string {
 func Each(t *testing.T, test func(t *testing.T, databaseURL string)) {
 	t.Run("sqlite", func(t *testing.T) { test(t, SQLite(t)) })
 	t.Run("postgres", func(t *testing.T) { test(t, Postgres(t)) })
+}
+
+// Open returns a pool on a database, to look into it past the product. It is closed when the test ends.
+func Open(t testing.TB, databaseURL string) *sql.DB {
+	t.Helper()
+	driver, source := "postgres", databaseURL
+	if path, ok := strings.CutPrefix(databaseURL, "sqlite:"); ok {
+		driver, source = "sqlite", path
+	}
+	pool, err := sql.Open(driver, source)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = pool.Close() })
+	return pool
 }
 
 func missing(t testing.TB, err error) {
