@@ -121,6 +121,16 @@ async function cookies(page) {
     await nothingIsKept(page);
   }
 
+  // The keyboard reaches everything: an editor is left as it was entered.
+  const reached = [];
+  for (let i = 0; i < 40; i++) {
+    await page.keyboard.press('Tab');
+    reached.push(await page.evaluate(() => document.activeElement.ariaLabel ?? document.activeElement.textContent.slice(0, 30)));
+  }
+  for (const name of ['Execute query (Ctrl-Enter)', 'Variables', 'Schema']) {
+    assert.ok(reached.includes(name), `${name} is not among ${reached}`);
+  }
+
   // The query was edited, so that its operation has another name than the tab.
   await page.locator('.graphiql-tab-button').getByText('Me', { exact: true }).click();
   await set(page, 'Query Editor', '{ __typename }');

@@ -170,5 +170,16 @@ function Explorer() {
   );
 }
 
+// The editors would take Tab for themselves, and nobody without a mouse could leave them (WCAG 2.1.2).
+document.addEventListener(
+  'keydown',
+  (event) => {
+    if (event.key === 'Tab' && event.target.closest('.CodeMirror')) {
+      event.stopPropagation();
+    }
+  },
+  true,
+);
+
 ReactDOM.createRoot(document.getElementById('explorer')).render(h(Explorer));
 session.resume();
