@@ -122,6 +122,10 @@ var attacks = map[string]attack{
 	"A10 a mutation by PUT":           {405, "BAD_REQUEST", "", method(http.MethodPut, signUpX)},
 	"A10 OPTIONS":                     {405, "BAD_REQUEST", "", method(http.MethodOptions, signUpX)},
 	"A10 TRACE":                       {405, "BAD_REQUEST", "", method(http.MethodTrace, signUpX)},
+	"A11 a parameter twice, by GET": {400, "BAD_REQUEST", "", changed(func(r *http.Request, _ result) {
+		r.Method, r.Body, r.ContentLength = http.MethodGet, http.NoBody, 0
+		r.URL.RawQuery = "query={__typename}&query={me{id}}"
+	})},
 	"A10 a text":                      {415, "BAD_REQUEST", "", posted("text/plain")},
 	"A10 a form":                      {415, "BAD_REQUEST", "", posted("application/x-www-form-urlencoded")},
 	"A10 an upload":                   {415, "BAD_REQUEST", "", posted("multipart/form-data; boundary=x")},

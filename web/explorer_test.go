@@ -98,5 +98,21 @@ func TestInProductionNothingIsShownOfTheSchema(t *testing.T) {
 		want(t, path, a.Status, http.StatusNotFound)
 	}
 	want(t, "HTML at /graphql", s.get(t, "/graphql", "Accept", "text/html").Status, http.StatusNotAcceptable)
-	want(t, "HSTS", s.get(t, "/healthz").Header.Get("Strict-Transport-Security") != "", true)
+}
+
+func TestEveryAnswerTellsBrowsersToDoNothingWithIt(t *testing.T) {
+	s := newServer(t, dbtest.SQLite(t))
+	for _, path := range []string{"/graphql?query={__typename}", "/graphql", "/healthz", "/nothing"} {
+		header := s.get(t, path).Header
+		for name, value := range map[string]string{
+			"Cache-Control":                "no-store",
+			"Content-Security-Policy":      "default-src 'none'; frame-ancestors 'none'",
+			"Cross-Origin-Resource-Policy": "same-origin",
+			"Referrer-Policy":              "no-referrer",
+			"Strict-Transport-Security":    "max-age=31536000",
+			"X-Content-Type-Options":       "nosniff",
+		} {
+			want(t, path+": "+name, header.Get(name), value)
+		}
+	}
 }

@@ -195,6 +195,7 @@ func TestTheMediaTypeOfTheAnswerIsTheOneAskedFor(t *testing.T) {
 			"application/graphql-response+json, application/json;q=0.9":              {inResponse, 400},
 			"text/event-stream, application/graphql-response+json, application/json": {inResponse, 400},
 			"application/graphql-response+json;q=0, application/json":                {inJSON, 200},
+			"application/json;q=0, */*":                                              {inResponse, 400}, // the more specific counts
 		} {
 			for query, status := range map[string]int{`{"query":"{ me { id } }"}`: 200, `{"query":"{ nothing }"}`: test.invalid, `{`: 400} {
 				request := s.request(t, query)

@@ -101,18 +101,31 @@ func TestOnlyAllowedOriginsPassAPreflight(t *testing.T) {
 	for origin, allowed := range map[string]bool{
 		allowedOrigin: true, "https://evil.example": false, "null": false, allowedOrigin + ".evil.example": false, "http://app.example.com": false,
 	} {
-		request := s.request(t, "")
-		request.Method = http.MethodOptions
-		request.Header.Set("Origin", origin)
-		request.Header.Set("Access-Control-Request-Method", "POST")
-		request.Header.Set("Access-Control-Request-Headers", "apollographql-client-name,authorization,content-type,x-apollo-operation-name")
-		a := s.do(t, request)
+		a := s.preflight(t, origin)
 		got := a.Header.Get("Access-Control-Allow-Origin")
 		want(t, origin, got, map[bool]string{true: origin}[allowed])
 		want(t, origin+": with cookies", a.Header.Get("Access-Control-Allow-Credentials"), map[bool]string{true: "true"}[allowed])
 		want(t, origin+": headers", strings.Contains(strings.ToLower(a.Header.Get("Access-Control-Allow-Headers")), "authorization"), allowed)
 		want(t, origin+": wildcards", strings.Contains(got, "*"), false)
 	}
+}
+
+func TestWhereNoOriginIsAllowedNonePassesAPreflight(t *testing.T) {
+	s := newExplorable(t, dbtest.SQLite(t))
+	for _, origin := range []string{allowedOrigin, "https://evil.example", "null"} {
+		want(t, origin, s.preflight(t, origin).Header.Get("Access-Control-Allow-Origin"), "")
+	}
+}
+
+// preflight asks what a page of an origin may send, as its browser does.
+func (s *server) preflight(t *testing.T, origin string) *answer {
+	t.Helper()
+	request := s.request(t, "")
+	request.Method = http.MethodOptions
+	request.Header.Set("Origin", origin)
+	request.Header.Set("Access-Control-Request-Method", "POST")
+	request.Header.Set("Access-Control-Request-Headers", "apollographql-client-name,authorization,content-type,x-apollo-operation-name")
+	return s.do(t, request)
 }
 
 func TestRefusalsAreCountedByKind(t *testing.T) {

@@ -67,7 +67,7 @@ type server struct {
 	explorable bool // whether introspection, the schema and the explorer are on
 }
 
-// newServer is one as in production, newExplorable one as in development.
+// newServer is one as in production, newExplorable one as in development: without allowed origins.
 func newServer(t testing.TB, databaseURL string) *server {
 	t.Helper()
 	return startServer(t, databaseURL, &server{})
@@ -91,6 +91,7 @@ func startServer(t testing.TB, databaseURL string, s *server) *server {
 		PublicURL: publicURL, AllowedOrigins: []string{allowedOrigin},
 	}
 	if s.explorable {
+		options.AllowedOrigins = nil
 		schema, err := os.ReadFile("../schema.graphqls")
 		if err != nil {
 			t.Fatal(err)
