@@ -21,6 +21,10 @@ var argon2idParams = argon2id.Params{Memory: 19 << 10, Iterations: 2, Parallelis
 // maxPasswordBytes bounds the work that an unknown caller can ask for. Longer ones are refused, not cut.
 const maxPasswordBytes = 1024
 
+// minLengthWithoutOwn is how many code points of a password a person's own words do not tell: no fewer than any
+// password has (NIST SP 800-63B-4 §3.1.1.2).
+const minLengthWithoutOwn = 8
+
 // passwordHasher hashes and checks passwords, as many at once as there are cores.
 type passwordHasher struct {
 	minLength int
@@ -55,14 +59,20 @@ func canonical(password Secret) (string, bool) {
 	return composed, len(composed) <= maxPasswordBytes
 }
 
-// check refuses a password that must not be chosen. Errors: *InvalidInputError, *WeakPasswordError.
-func (h *passwordHasher) check(password Secret) error {
+// check refuses a password that must not be chosen (NIST SP 800-63B-4 §3.1.1.2) by somebody whose own words
+// are given. Errors: *InvalidInputError, *WeakPasswordError.
+func (h *passwordHasher) check(password Secret, own []string) error {
 	composed, ok := canonical(password)
 	if !ok {
 		return &InvalidInputError{Field: "password", Problem: fmt.Sprintf("is longer than %d bytes or not valid text", maxPasswordBytes)}
 	}
-	if utf8.RuneCountInString(composed) < h.minLength {
+	switch {
+	case utf8.RuneCountInString(composed) < h.minLength:
 		return &WeakPasswordError{Problem: fmt.Sprintf("Choose a password of at least %d characters.", h.minLength)}
+	case isCommonPassword(composed):
+		return &WeakPasswordError{Problem: "Choose another password: this one is among those that attackers try first."}
+	case lengthWithout(composed, own) < minLengthWithoutOwn:
+		return &WeakPasswordError{Problem: "Choose another password: this one is little more than your e-mail address, your name or the name of this service."}
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package auth_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -62,6 +63,42 @@ func TestWhatIsNoAddressIsRefusedAndNotRepeated(t *testing.T) {
 		users, err := s.Users(t.Context(), "", 10)
 		if err != nil || len(users) != 0 {
 			t.Fatalf("got %d users, %v, want none", len(users), err)
+		}
+	})
+}
+
+func TestAPasswordThatCanBeGuessedIsRefused(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		name := "Ada Lovelace"
+		for typed, problem := range map[auth.Secret]string{
+			"passwordpassword":                  "attackers try first",
+			"PasswordPassWord":                  "attackers try first",
+			"1234567890987654321":               "attackers try first",
+			"aaaaaaaaaaaaaaa":                   "attackers try first",
+			"abcabcabcabcabcabc":                "attackers try first",
+			"qwertyqwertyqwe":                   "attackers try first",
+			"dragondragondragondragon":          "attackers try first",
+			"ada@example.com":                   "e-mail address",
+			"ADA@Example.com1234":               "e-mail address",
+			"Ada Lovelace 1815":                 "name",
+			"lovelacelovelace!":                 "name",
+			"LatchkeyLatchkey1":                 "name of this service",
+			"auth.example.com":                  "name of this service",
+			"Ada Lovelace 1815 ada@example.com": "name",
+		} {
+			_, err := s.SignUp(t.Context(), auth.SignUpRequest{Email: "Ada@example.com", Password: typed, Name: &name}, client)
+			weak, ok := errors.AsType[*auth.WeakPasswordError](err)
+			if !ok || !strings.Contains(weak.Problem, problem) {
+				t.Errorf("%s: got %v, want a password refused for: %s", typed.Reveal(), err, problem)
+			}
+		}
+		for i, typed := range []auth.Secret{
+			"my password is none of the usual ones", "ada lovelace was right about machines", "passwordpasswordpassworx", "aaaaaaaaaaaaaab",
+		} {
+			_, err := s.SignUp(t.Context(), auth.SignUpRequest{Email: fmt.Sprintf("ada%d@example.com", i), Password: typed, Name: &name}, client)
+			if err != nil {
+				t.Errorf("%s: %v", typed.Reveal(), err)
+			}
 		}
 	})
 }

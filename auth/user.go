@@ -91,7 +91,7 @@ func (s *Service) newUser(ctx context.Context, email string, password Secret, na
 	if err != nil {
 		return nil, err
 	}
-	if err := s.passwords.check(password); err != nil {
+	if err := s.passwords.check(password, ownWords(s.settings.Issuer, email, name)); err != nil {
 		return nil, err
 	}
 	id, err := newID()

@@ -557,7 +557,8 @@ input SignUpInput {
   email: String!
   """
   The password: any Unicode text of at least the length that this server asks for and of at most 1024
-  bytes. There are no rules about kinds of characters.
+  bytes. There are no rules about kinds of characters. One that attackers try first, or that is little more
+  than the person's address, the person's name or the name of the service, is WEAK_PASSWORD.
   """
   password: String!
   """What the person wants to be called, at most 200 characters. Null, absent or blank: no name."""

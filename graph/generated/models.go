@@ -113,7 +113,8 @@ type SignUpInput struct {
 	// the spelling of an international domain are one address.
 	Email string `json:"email"`
 	// The password: any Unicode text of at least the length that this server asks for and of at most 1024
-	// bytes. There are no rules about kinds of characters.
+	// bytes. There are no rules about kinds of characters. One that attackers try first, or that is little more
+	// than the person's address, the person's name or the name of the service, is WEAK_PASSWORD.
 	Password auth.Secret `json:"password"`
 	// What the person wants to be called, at most 200 characters. Null, absent or blank: no name.
 	Name *string `json:"name,omitempty"`
