@@ -365,7 +365,7 @@ func TestTheCallsOfTheREADMEPrintWhatItShows(t *testing.T) {
 		t.Fatal(err)
 	}
 	calls := regexp.MustCompile("(?s)```sh\n(.*?)```\n```json\n(.*?)```").FindAllStringSubmatch(string(readme), -1)
-	want(t, "calls", len(calls), 5)
+	want(t, "calls", len(calls), 6)
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Fatal("curl is not installed, with which the README shows how to call the server")
 	}

@@ -8,6 +8,7 @@ var (
 	ErrForbidden   = errors.New("not allowed")
 
 	ErrInvalidCredentials  = errors.New("wrong e-mail address or password")
+	ErrWrongPassword       = errors.New("not the current password")
 	ErrInvalidRefreshToken = errors.New("not a refresh token of this server")
 	ErrEmailTaken          = errors.New("the e-mail address has an account")
 	ErrSignUpClosed        = errors.New("sign-up is closed")

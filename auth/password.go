@@ -60,11 +60,11 @@ func canonical(password Secret) (string, bool) {
 }
 
 // check refuses a password that must not be chosen (NIST SP 800-63B-4 §3.1.1.2) by somebody whose own words
-// are given. Errors: *InvalidInputError, *WeakPasswordError.
-func (h *passwordHasher) check(password Secret, own []string) error {
+// are given; field is its name in the schema. Errors: *InvalidInputError, *WeakPasswordError.
+func (h *passwordHasher) check(field string, password Secret, own []string) error {
 	composed, ok := canonical(password)
 	if !ok {
-		return &InvalidInputError{Field: "password", Problem: fmt.Sprintf("is longer than %d bytes or not valid text", maxPasswordBytes)}
+		return &InvalidInputError{Field: field, Problem: fmt.Sprintf("is longer than %d bytes or not valid text", maxPasswordBytes)}
 	}
 	switch {
 	case utf8.RuneCountInString(composed) < h.minLength:

@@ -58,6 +58,9 @@ type SessionState struct {
 	IdleExpiresAt time.Time
 	RevokedAt     *time.Time
 	RevokeReason  EndReason // empty while RevokedAt is nil
+	// PasswordGeneration is that of the password that let the session in, or that its user has set since
+	// through it.
+	PasswordGeneration int
 
 	Generation          uint32
 	ConfirmedGeneration uint32     // the newest that a client has shown to have, 0 at first
@@ -87,6 +90,8 @@ func (s *SessionState) endReason(now time.Time) (EndReason, bool) {
 		return reason, true
 	case s.User.DisabledAt != nil:
 		return UserDisabled, true
+	case s.PasswordGeneration < s.User.PasswordGeneration: // it began while the password was being changed
+		return PasswordChanged, true
 	}
 	return "", false
 }

@@ -29,6 +29,11 @@ type UserStore interface {
 	UserByEmail(ctx context.Context, normalizedEmail string) (*User, string, error)
 	// ReplacePasswordHash stores a new hash where the old one still stands, and otherwise does nothing.
 	ReplacePasswordHash(ctx context.Context, userID uuid.UUID, oldHash, newHash string) error
+	// ChangePassword replaces a password hash, counts the password generations of the user and of the
+	// session that is kept, and ends the user's other live sessions. It returns how many it ended.
+	// Errors: ErrNotFound where another hash stands, the user is disabled or the session that is to be kept
+	// is revoked, and then it does none of all this.
+	ChangePassword(ctx context.Context, change PasswordChange) (int, error)
 	// Users returns users by normalised address, after the one that is given.
 	Users(ctx context.Context, after string, limit int) ([]User, error)
 	// DisableUser disables a user and ends the user's live sessions with the reason UserDisabled. It
@@ -55,6 +60,8 @@ type SessionStore interface {
 	// EndSession revokes a session that was not revoked before, and returns it as it then is.
 	// Errors: ErrNotFound where it was, where there is none, or where it is not the given user's.
 	EndSession(ctx context.Context, end SessionEnd) (*SessionState, error)
+	// EndOtherSessions revokes the live sessions of a user but one. It returns how many it ended.
+	EndOtherSessions(ctx context.Context, end OthersEnd) (int, error)
 	// Confirm records which generation a client has shown to have. It never goes back.
 	Confirm(ctx context.Context, confirmation Confirmation) error
 }
@@ -110,6 +117,22 @@ type SessionEnd struct {
 	Mark uuid.UUID
 	// Event is whether to record the end as a security event in the same transaction.
 	Event bool
+}
+
+// OthersEnd is the revocation of all sessions of a user but one.
+type OthersEnd struct {
+	UserID uuid.UUID
+	Except uuid.UUID // the session that goes on
+	Reason EndReason
+	Now    time.Time
+	Mark   uuid.UUID // as that of SessionEnd
+}
+
+// PasswordChange is a new password of a user, and the end of what the old one let in.
+type PasswordChange struct {
+	OthersEnd
+	OldHash string // guard: the hash that stands
+	NewHash string
 }
 
 // Confirmation is the proof that a client holds a generation.

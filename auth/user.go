@@ -26,7 +26,10 @@ type User struct {
 	Role       Role
 	CreatedAt  time.Time
 	DisabledAt *time.Time // nil while the account is enabled
-	SessionID  uuid.UUID  // the session that the user was read through, uuid.Nil where none
+	// PasswordGeneration counts the passwords that the user has had, from 1. It is 0 in a User that was not
+	// read through a session.
+	PasswordGeneration int
+	SessionID          uuid.UUID // the session that the user was read through, uuid.Nil where none
 }
 
 // AddUser makes an account without signing anyone in. The operator's counterpart of SignUp: it works
@@ -91,7 +94,7 @@ func (s *Service) newUser(ctx context.Context, email string, password Secret, na
 	if err != nil {
 		return nil, err
 	}
-	if err := s.passwords.check(password, ownWords(s.settings.Issuer, email, name)); err != nil {
+	if err := s.passwords.check("password", password, ownWords(s.settings.Issuer, email, name)); err != nil {
 		return nil, err
 	}
 	id, err := newID()

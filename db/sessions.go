@@ -13,7 +13,7 @@ const (
 	sessionColumns = `id, user_id, device_name, delivery, user_agent, ip, created_at, last_used_at, expires_at`
 
 	refreshColumns = `idle_expires_at, revoked_at, revoke_reason, refresh_generation, confirmed_generation,
-		confirmed_at, refresh_hash, refresh_seed, refresh_key_id, refreshed_at, late_retry_generation, late_retry_streak`
+		password_generation, confirmed_at, refresh_hash, refresh_seed, refresh_key_id, refreshed_at, late_retry_generation, late_retry_streak`
 
 	// stateColumns are a session's whole row with its user's. Subqueries, because RETURNING reaches only
 	// the changed table in SQLite; each is one lookup by primary key.
@@ -22,7 +22,13 @@ const (
 		(SELECT name FROM users WHERE users.id = sessions.user_id) AS user_name,
 		(SELECT role FROM users WHERE users.id = sessions.user_id) AS user_role,
 		(SELECT created_at FROM users WHERE users.id = sessions.user_id) AS user_created_at,
-		(SELECT disabled_at FROM users WHERE users.id = sessions.user_id) AS user_disabled_at`
+		(SELECT disabled_at FROM users WHERE users.id = sessions.user_id) AS user_disabled_at,
+		(SELECT password_generation FROM users WHERE users.id = sessions.user_id) AS user_password_generation`
+
+	// ofLiveUser lets a session pass whose user is enabled and has had no other password since. Not only an
+	// equal one: a statement that waited for the row may see a newer session beside an older user.
+	ofLiveUser = `EXISTS (SELECT 1 FROM users WHERE users.id = sessions.user_id AND users.disabled_at IS NULL
+		AND COALESCE(sessions.password_generation, users.password_generation) >= users.password_generation)`
 )
 
 type sessionRow struct {
@@ -52,6 +58,7 @@ type stateRow struct {
 	Generation          uint32   `db:"refresh_generation"`
 	ConfirmedGeneration uint32   `db:"confirmed_generation"`
 	ConfirmedAt         *instant `db:"confirmed_at"`
+	PasswordGeneration  *int     `db:"password_generation"`
 	RefreshHash         []byte   `db:"refresh_hash"`
 	RefreshSeed         []byte   `db:"refresh_seed"`
 	RefreshKeyID        string   `db:"refresh_key_id"`
@@ -64,6 +71,8 @@ type stateRow struct {
 	UserRole       auth.Role `db:"user_role"`
 	UserCreatedAt  instant   `db:"user_created_at"`
 	UserDisabledAt *instant  `db:"user_disabled_at"`
+
+	UserPasswordGeneration int `db:"user_password_generation"`
 }
 
 func (r *stateRow) state() *auth.SessionState {
@@ -71,13 +80,18 @@ func (r *stateRow) state() *auth.SessionState {
 		Session: r.session(),
 		User: auth.User{
 			ID: r.UserID, Email: r.UserEmail, Name: r.UserName, Role: r.UserRole,
-			CreatedAt: r.UserCreatedAt.Time, DisabledAt: r.UserDisabledAt.pointer(), SessionID: r.ID,
+			CreatedAt: r.UserCreatedAt.Time, DisabledAt: r.UserDisabledAt.pointer(),
+			PasswordGeneration: r.UserPasswordGeneration, SessionID: r.ID,
 		},
 		IdleExpiresAt: r.IdleExpiresAt.Time, RevokedAt: r.RevokedAt.pointer(),
 		Generation: r.Generation, ConfirmedGeneration: r.ConfirmedGeneration, ConfirmedAt: r.ConfirmedAt.pointer(),
 		RefreshHash: r.RefreshHash, RefreshSeed: r.RefreshSeed, RefreshKeyID: r.RefreshKeyID,
 		RefreshedAt:         r.RefreshedAt.Time,
 		LateRetryGeneration: r.LateRetryGeneration, LateRetryStreak: r.LateRetryStreak,
+		PasswordGeneration: r.UserPasswordGeneration,
+	}
+	if r.PasswordGeneration != nil {
+		state.PasswordGeneration = *r.PasswordGeneration
 	}
 	if r.RevokeReason != nil {
 		state.RevokeReason = auth.EndReason(*r.RevokeReason)
@@ -103,8 +117,8 @@ func (s *Store) change(ctx context.Context, id uuid.UUID, statement string, args
 func insertSession(ctx context.Context, on queries, session *auth.NewSession, passwordHash string) (int, error) {
 	return on.exec(ctx, `
 		INSERT INTO sessions (`+sessionColumns+`, idle_expires_at, refresh_generation, confirmed_generation,
-			refresh_hash, refresh_key_id, refreshed_at, late_retry_generation, late_retry_streak)
-		SELECT ?, id, ?, ?, ?, ?, ?, ?, ?, ?, 1, 0, ?, ?, ?, 0, 0
+			refresh_hash, refresh_key_id, refreshed_at, late_retry_generation, late_retry_streak, password_generation)
+		SELECT ?, id, ?, ?, ?, ?, ?, ?, ?, ?, 1, 0, ?, ?, ?, 0, 0, password_generation
 		FROM users WHERE id = ? AND disabled_at IS NULL AND password_hash = ?
 		ON CONFLICT (id) DO NOTHING`,
 		session.ID, session.DeviceName, session.Delivery, session.UserAgent, session.IP, session.CreatedAt, session.LastUsedAt,
@@ -145,7 +159,7 @@ func (s *Store) Sessions(ctx context.Context, userID uuid.UUID, now time.Time, l
 		rows = nil
 		return s.reader().all(ctx, &rows, `
 			SELECT `+sessionColumns+` FROM sessions
-			WHERE user_id = ? AND revoked_at IS NULL AND idle_expires_at > ? AND expires_at > ?
+			WHERE user_id = ? AND revoked_at IS NULL AND idle_expires_at > ? AND expires_at > ? AND `+ofLiveUser+`
 			ORDER BY last_used_at DESC, id DESC LIMIT ?`, userID, now, now, limit)
 	})
 	if err != nil {
@@ -169,7 +183,7 @@ func (s *Store) Rotate(ctx context.Context, r auth.Rotation) (*auth.SessionState
 			last_used_at = ?, user_agent = ?, ip = ?
 		WHERE id = ? AND refresh_generation = ? AND refresh_hash = ?
 			AND revoked_at IS NULL AND idle_expires_at > ? AND expires_at > ?
-			AND EXISTS (SELECT 1 FROM users WHERE users.id = sessions.user_id AND users.disabled_at IS NULL)
+			AND `+ofLiveUser+`
 		RETURNING `+stateColumns,
 		r.NextHash, r.Seed, r.RefreshKeyID,
 		r.Now, r.IdleExpiresAt, r.IdleExpiresAt,
@@ -217,6 +231,24 @@ func (s *Store) EndSession(ctx context.Context, end auth.SessionEnd) (*auth.Sess
 		return nil, err
 	}
 	return row.state(), nil
+}
+
+// EndOtherSessions implements auth.SessionStore.
+func (s *Store) EndOtherSessions(ctx context.Context, end auth.OthersEnd) (ended int, err error) {
+	err = s.do(ctx, func(ctx context.Context) error {
+		ended, err = endSessions(ctx, s.writer(), end)
+		return err
+	})
+	return ended, err
+}
+
+// endSessions revokes the live sessions of a user, but the one that is excepted, and returns how many those
+// were, or had been when its mark was left.
+func endSessions(ctx context.Context, on queries, end auth.OthersEnd) (int, error) {
+	return on.exec(ctx, `
+		UPDATE sessions SET revoked_at = ?, revoke_reason = ?, revocation_id = ?
+		WHERE user_id = ? AND id <> ? AND (revocation_id = ? OR revoked_at IS NULL AND idle_expires_at > ? AND expires_at > ?)`,
+		end.Now, end.Reason, end.Mark, end.UserID, end.Except, end.Mark, end.Now, end.Now)
 }
 
 // Confirm implements auth.SessionStore.

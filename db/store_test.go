@@ -336,6 +336,38 @@ func TestDisablingTwiceEndsNothingAndKnowsItsOwnEffect(t *testing.T) {
 	})
 }
 
+func TestAPasswordIsChangedOnceAndKnowsItsOwnEffect(t *testing.T) {
+	each(t, func(t *testing.T, store *db.Store, user auth.NewUser, session auth.NewSession) {
+		other := newSession(user.ID)
+		check(t, store.CreateSession(t.Context(), other, "hash"))
+		change := auth.PasswordChange{
+			OthersEnd: auth.OthersEnd{UserID: user.ID, Except: session.ID, Reason: auth.PasswordChanged, Now: now, Mark: uuid.New()},
+			OldHash:   "hash", NewHash: "new hash",
+		}
+		for _, guard := range map[string]func(c *auth.PasswordChange){
+			"another hash":    func(c *auth.PasswordChange) { c.OldHash = "another hash" },
+			"another session": func(c *auth.PasswordChange) { c.Except = uuid.New() },
+			"another user":    func(c *auth.PasswordChange) { c.UserID = uuid.New() },
+		} {
+			wrong := change
+			guard(&wrong)
+			_, err := store.ChangePassword(t.Context(), wrong)
+			wantNotFound(t, "changed", err)
+		}
+		for range 2 { // the second as if the answer to the first was lost
+			ended, err := store.ChangePassword(t.Context(), change)
+			check(t, err)
+			want(t, "ended", ended, 1)
+		}
+		kept, err := store.Session(t.Context(), session.ID)
+		check(t, err)
+		want(t, "password generation", kept.PasswordGeneration, 2)
+		want(t, "the user's", kept.User.PasswordGeneration, 2)
+		wantNotFound(t, "a session with the old hash", store.CreateSession(t.Context(), newSession(user.ID), "hash"))
+		check(t, store.CreateSession(t.Context(), newSession(user.ID), "new hash"))
+	})
+}
+
 func TestAKeyIsStoredOnceAndSealedAnewOnlyFromItsOldForm(t *testing.T) {
 	each(t, func(t *testing.T, store *db.Store, _ auth.NewUser, _ auth.NewSession) {
 		key := auth.SealedKey{Kind: "signing", Number: 1, ID: "a", Sealed: []byte("sealed"), CreatedAt: now}

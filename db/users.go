@@ -2,6 +2,8 @@ package db
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -82,6 +84,34 @@ func (s *Store) ReplacePasswordHash(ctx context.Context, userID uuid.UUID, oldHa
 	})
 }
 
+// ChangePassword implements auth.UserStore.
+func (s *Store) ChangePassword(ctx context.Context, change auth.PasswordChange) (ended int, err error) {
+	err = s.transact(ctx, func(ctx context.Context, tx queries) error {
+		var generation int
+		err := tx.get(ctx, &generation, `
+			UPDATE users SET password_hash = ?, password_generation = password_generation + 1
+			WHERE id = ? AND password_hash = ? AND disabled_at IS NULL
+			RETURNING password_generation`, change.NewHash, change.UserID, change.OldHash)
+		if errors.Is(err, sql.ErrNoRows) { // or our own transaction was committed, and its answer was lost
+			err = tx.get(ctx, &generation, `SELECT password_generation FROM users WHERE id = ? AND password_hash = ?`, change.UserID, change.NewHash)
+		}
+		if err != nil {
+			return err
+		}
+		kept, err := tx.exec(ctx, `UPDATE sessions SET password_generation = ? WHERE id = ? AND user_id = ? AND revoked_at IS NULL`,
+			generation, change.Except, change.UserID)
+		if err != nil {
+			return err
+		}
+		if kept == 0 {
+			return sql.ErrNoRows
+		}
+		ended, err = endSessions(ctx, tx, change.OthersEnd)
+		return err
+	})
+	return ended, err
+}
+
 // Users implements auth.UserStore.
 func (s *Store) Users(ctx context.Context, after string, limit int) ([]auth.User, error) {
 	var rows []userRow
@@ -109,10 +139,7 @@ func (s *Store) DisableUser(ctx context.Context, normalizedEmail string, now tim
 		if err != nil {
 			return err
 		}
-		ended, err = tx.exec(ctx, `
-			UPDATE sessions SET revoked_at = ?, revoke_reason = ?, revocation_id = ?
-			WHERE user_id = ? AND (revocation_id = ? OR revoked_at IS NULL AND idle_expires_at > ? AND expires_at > ?)`,
-			now, auth.UserDisabled, mark, id, mark, now, now)
+		ended, err = endSessions(ctx, tx, auth.OthersEnd{UserID: id, Reason: auth.UserDisabled, Now: now, Mark: mark})
 		return err
 	})
 	return ended, err

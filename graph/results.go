@@ -15,11 +15,14 @@ type signInResult interface {
 	generated.RefreshTokenResult
 }
 
-// resultOf delivers tokens, makes data of the outcomes that a client is to expect, and leaves other errors as
-// they are. No failure touches a cookie: it may be the answer to an older request than the one that set it.
+// resultOf delivers tokens, or says why there are none. No failure touches a cookie: it may be the answer to an older request than the one that set it.
 func (r *Resolver) resultOf(ctx context.Context, tokens *auth.Tokens, err error) (signInResult, error) {
 	if err != nil {
-		return r.failureOf(err)
+		failure, err := r.failureOf(err)
+		if err != nil {
+			return nil, err
+		}
+		return failure, nil
 	}
 	success := generated.AuthSuccess{
 		AccessTokenExpiresAt:  tokens.AccessTokenExpiresAt,
@@ -42,7 +45,8 @@ func (r *Resolver) resultOf(ctx context.Context, tokens *auth.Tokens, err error)
 	return success, nil
 }
 
-func (r *Resolver) failureOf(err error) (signInResult, error) {
+// failureOf makes data of the outcomes that a client is to expect, and returns other errors as they are.
+func (r *Resolver) failureOf(err error) (generated.AuthFailure, error) {
 	var (
 		weak  *auth.WeakPasswordError
 		ended *auth.SessionEndedError
@@ -50,6 +54,8 @@ func (r *Resolver) failureOf(err error) (signInResult, error) {
 	switch {
 	case errors.Is(err, auth.ErrInvalidCredentials):
 		return r.failure(generated.AuthFailureCodeInvalidCredentials, "The e-mail address or the password is wrong.")
+	case errors.Is(err, auth.ErrWrongPassword):
+		return r.failure(generated.AuthFailureCodeInvalidCredentials, "The current password is wrong.")
 	case errors.Is(err, auth.ErrInvalidRefreshToken):
 		return r.failure(generated.AuthFailureCodeInvalidRefreshToken, "This is not a refresh token of this server. Sign in again.")
 	case errors.Is(err, auth.ErrEmailTaken):
@@ -66,10 +72,10 @@ func (r *Resolver) failureOf(err error) (signInResult, error) {
 			EndReason: &ended.Reason,
 		}, nil
 	}
-	return nil, err
+	return generated.AuthFailure{}, err
 }
 
-func (r *Resolver) failure(code generated.AuthFailureCode, message string) (signInResult, error) {
+func (r *Resolver) failure(code generated.AuthFailureCode, message string) (generated.AuthFailure, error) {
 	r.refusals.Count(string(code))
 	return generated.AuthFailure{Code: code, Message: message}, nil
 }

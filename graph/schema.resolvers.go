@@ -59,6 +59,36 @@ func (r *mutationResolver) RevokeSession(ctx context.Context, input *generated.R
 	return r.revoke(ctx, principal, *input.SessionID)
 }
 
+// RevokeOtherSessions resolves Mutation.revokeOtherSessions.
+func (r *mutationResolver) RevokeOtherSessions(ctx context.Context) (*generated.RevokeOtherSessionsPayload, error) {
+	principal, err := requestOf(ctx).authenticate(ctx, r.service)
+	if err != nil {
+		return nil, err
+	}
+	ended, err := r.service.RevokeOtherSessions(ctx, principal)
+	if err != nil {
+		return nil, err
+	}
+	return &generated.RevokeOtherSessionsPayload{RevokedCount: ended}, nil
+}
+
+// ChangePassword resolves Mutation.changePassword.
+func (r *mutationResolver) ChangePassword(ctx context.Context, input generated.ChangePasswordInput) (generated.ChangePasswordResult, error) {
+	principal, err := requestOf(ctx).authenticate(ctx, r.service)
+	if err != nil {
+		return nil, err
+	}
+	ended, err := r.service.ChangePassword(ctx, principal, input.CurrentPassword, input.NewPassword)
+	if err != nil {
+		failure, err := r.failureOf(err)
+		if err != nil {
+			return nil, err
+		}
+		return failure, nil
+	}
+	return generated.ChangePasswordSuccess{User: &principal.User, RevokedCount: ended}, nil
+}
+
 // Me resolves Query.me.
 func (r *queryResolver) Me(ctx context.Context) (*auth.User, error) {
 	principal, err := requestOf(ctx).authenticate(ctx, r.service)

@@ -219,6 +219,45 @@ func TestWithTheDatabaseAwayNothingIsAnsweredAndNobodyIsLoggedOut(t *testing.T) 
 	}
 }
 
+const changePasswordMutation = `mutation ($input: ChangePasswordInput!) { result: changePassword(input: $input) {
+	__typename ... on ChangePasswordSuccess { revokedCount user { email sessions { id current } } } ... on AuthFailure { code message }
+} }`
+
+func TestAPersonChangesThePasswordAndGoesOn(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		there := s.signUp(t)
+		here := s.mutate(t, loginMutation, map[string]any{"email": email, "password": password}, "")
+		change := func(current, next, accessToken string) *answer {
+			return s.ask(t, changePasswordMutation, map[string]any{"input": map[string]any{"currentPassword": current, "newPassword": next}}, accessToken)
+		}
+		const next = "an analytical engine of brass"
+		want(t, "signed out", change(password, next, "").code(), "UNAUTHENTICATED")
+		want(t, "a wrong password", string(change("wrong", next, here.AccessToken).Data["result"]),
+			`{"__typename":"AuthFailure","code":"INVALID_CREDENTIALS","message":"The current password is wrong."}`)
+		want(t, "a weak password", strings.Contains(change(password, "short", here.AccessToken).Body, `"WEAK_PASSWORD"`), true)
+		want(t, "both still there", s.me(t, there.AccessToken).code(), "")
+		want(t, "changed", string(change(password, next, here.AccessToken).Data["result"]),
+			`{"__typename":"ChangePasswordSuccess","revokedCount":1,"user":{"email":"`+email+`","sessions":[{"id":"`+here.Session.ID+`","current":true}]}}`)
+		want(t, "the other session", s.me(t, there.AccessToken).code(), "UNAUTHENTICATED")
+		want(t, "why it ended", s.refresh(t, there.RefreshToken).EndReason, "PASSWORD_CHANGED")
+		want(t, "this session", s.refresh(t, here.RefreshToken).Code, "")
+		want(t, "passwords in the log", strings.Contains(s.log.String(), next) || strings.Contains(s.log.String(), password), false)
+	})
+}
+
+func TestAPersonRevokesAllOtherSessions(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		there := s.signUp(t)
+		here := s.mutate(t, loginMutation, map[string]any{"email": email, "password": password}, "")
+		const mutation = `mutation { revokeOtherSessions { revokedCount } }`
+		want(t, "signed out", s.ask(t, mutation, nil, "").code(), "UNAUTHENTICATED")
+		want(t, "first", string(s.ask(t, mutation, nil, here.AccessToken).Data["revokeOtherSessions"]), `{"revokedCount":1}`)
+		want(t, "again", string(s.ask(t, mutation, nil, here.AccessToken).Data["revokeOtherSessions"]), `{"revokedCount":0}`)
+		want(t, "why it ended", s.refresh(t, there.RefreshToken).EndReason, "REVOKED")
+		want(t, "this session", s.me(t, here.AccessToken).code(), "")
+	})
+}
+
 func TestNoSecretIsLoggedOrStored(t *testing.T) {
 	each(t, func(t *testing.T, s *server) {
 		tokens := s.mutate(t, signUpMutation, map[string]any{"email": email, "password": password + " canary"}, "")

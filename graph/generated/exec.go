@@ -57,15 +57,26 @@ type ComplexityRoot struct {
 		User                  func(childComplexity int) int
 	}
 
+	ChangePasswordSuccess struct {
+		RevokedCount func(childComplexity int) int
+		User         func(childComplexity int) int
+	}
+
 	Mutation struct {
-		Login         func(childComplexity int, input LoginInput) int
-		RefreshToken  func(childComplexity int, input *RefreshTokenInput) int
-		RevokeSession func(childComplexity int, input *RevokeSessionInput) int
-		SignUp        func(childComplexity int, input SignUpInput) int
+		ChangePassword      func(childComplexity int, input ChangePasswordInput) int
+		Login               func(childComplexity int, input LoginInput) int
+		RefreshToken        func(childComplexity int, input *RefreshTokenInput) int
+		RevokeOtherSessions func(childComplexity int) int
+		RevokeSession       func(childComplexity int, input *RevokeSessionInput) int
+		SignUp              func(childComplexity int, input SignUpInput) int
 	}
 
 	Query struct {
 		Me func(childComplexity int) int
+	}
+
+	RevokeOtherSessionsPayload struct {
+		RevokedCount func(childComplexity int) int
 	}
 
 	RevokeSessionPayload struct {
@@ -103,6 +114,8 @@ type MutationResolver interface {
 	Login(ctx context.Context, input LoginInput) (LoginResult, error)
 	RefreshToken(ctx context.Context, input *RefreshTokenInput) (RefreshTokenResult, error)
 	RevokeSession(ctx context.Context, input *RevokeSessionInput) (*RevokeSessionPayload, error)
+	RevokeOtherSessions(ctx context.Context) (*RevokeOtherSessionsPayload, error)
+	ChangePassword(ctx context.Context, input ChangePasswordInput) (ChangePasswordResult, error)
 }
 type QueryResolver interface {
 	Me(ctx context.Context) (*auth.User, error)
@@ -191,6 +204,30 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.AuthSuccess.User(childComplexity), true
 
+	case "ChangePasswordSuccess.revokedCount":
+		if e.ComplexityRoot.ChangePasswordSuccess.RevokedCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangePasswordSuccess.RevokedCount(childComplexity), true
+	case "ChangePasswordSuccess.user":
+		if e.ComplexityRoot.ChangePasswordSuccess.User == nil {
+			break
+		}
+
+		return e.ComplexityRoot.ChangePasswordSuccess.User(childComplexity), true
+
+	case "Mutation.changePassword":
+		if e.ComplexityRoot.Mutation.ChangePassword == nil {
+			break
+		}
+
+		args, err := ec.field_Mutation_changePassword_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.Mutation.ChangePassword(childComplexity, args["input"].(ChangePasswordInput)), true
 	case "Mutation.login":
 		if e.ComplexityRoot.Mutation.Login == nil {
 			break
@@ -213,6 +250,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Mutation.RefreshToken(childComplexity, args["input"].(*RefreshTokenInput)), true
+	case "Mutation.revokeOtherSessions":
+		if e.ComplexityRoot.Mutation.RevokeOtherSessions == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Mutation.RevokeOtherSessions(childComplexity), true
 	case "Mutation.revokeSession":
 		if e.ComplexityRoot.Mutation.RevokeSession == nil {
 			break
@@ -242,6 +285,13 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.Query.Me(childComplexity), true
+
+	case "RevokeOtherSessionsPayload.revokedCount":
+		if e.ComplexityRoot.RevokeOtherSessionsPayload.RevokedCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.RevokeOtherSessionsPayload.RevokedCount(childComplexity), true
 
 	case "RevokeSessionPayload.revoked":
 		if e.ComplexityRoot.RevokeSessionPayload.Revoked == nil {
@@ -351,6 +401,7 @@ func (e *executableSchema) Exec(ctx context.Context) graphql.ResponseHandler {
 	ec := newExecutionContext(opCtx, e, make(chan graphql.DeferredResult))
 	inputUnmarshalers := func() *graphql.InputUnmarshalerIndex {
 		return graphql.NewInputUnmarshalerIndex(
+			graphql.NewInputUnmarshaler("ChangePasswordInput", ec.unmarshalInputChangePasswordInput),
 			graphql.NewInputUnmarshaler("LoginInput", ec.unmarshalInputLoginInput),
 			graphql.NewInputUnmarshaler("RefreshTokenInput", ec.unmarshalInputRefreshTokenInput),
 			graphql.NewInputUnmarshaler("RevokeSessionInput", ec.unmarshalInputRevokeSessionInput),
@@ -522,6 +573,22 @@ type Mutation {
     """The session to end. Absent: the one that asks."""
     input: RevokeSessionInput
   ): RevokeSessionPayload!
+
+  """
+  Ends every session of the user but the one that asks, and with them at once every access and refresh token
+  that belongs to them.
+  """
+  revokeOtherSessions: RevokeOtherSessionsPayload! @requiresAccessToken
+
+  """
+  Changes the password of the user, and ends every other session, in one step: both or neither. The session
+  that asks goes on with its tokens. AuthFailure with INVALID_CREDENTIALS where the current password is wrong,
+  or WEAK_PASSWORD. A ` + "`" + `newPassword` + "`" + ` that cannot be one is a BAD_USER_INPUT error.
+  """
+  changePassword(
+    """The current password and the new one."""
+    input: ChangePasswordInput!
+  ): ChangePasswordResult! @requiresAccessToken
 }
 
 """How a client receives its tokens."""
@@ -604,6 +671,14 @@ input RevokeSessionInput {
   refreshToken: String
 }
 
+"""What a person gives to change the password."""
+input ChangePasswordInput {
+  """The password as it is, so that nobody who finds the device unlocked can change it."""
+  currentPassword: String!
+  """The password to be, of the same kind as at sign-up."""
+  newPassword: String!
+}
+
 """What signUp returns: AuthSuccess, or AuthFailure with EMAIL_TAKEN, WEAK_PASSWORD or SIGN_UP_CLOSED."""
 union SignUpResult = AuthSuccess | AuthFailure
 
@@ -612,6 +687,9 @@ union LoginResult = AuthSuccess | AuthFailure
 
 """What refreshToken returns: AuthSuccess, or AuthFailure with INVALID_REFRESH_TOKEN or SESSION_ENDED."""
 union RefreshTokenResult = AuthSuccess | AuthFailure
+
+"""What changePassword returns: ChangePasswordSuccess, or AuthFailure with INVALID_CREDENTIALS or WEAK_PASSWORD."""
+union ChangePasswordResult = ChangePasswordSuccess | AuthFailure
 
 """Somebody is signed in."""
 type AuthSuccess {
@@ -635,7 +713,7 @@ type AuthSuccess {
   user: User!
 }
 
-"""Nobody was signed in, for a reason that a form must expect."""
+"""What was asked for was not done, for a reason that a form must expect."""
 type AuthFailure {
   """The reason, to switch on. New ones may be added: treat an unknown one as a failure too."""
   code: AuthFailureCode!
@@ -647,11 +725,11 @@ type AuthFailure {
   endReason: SessionEndReason
 }
 
-"""Why nobody was signed in."""
+"""Why it was not done."""
 enum AuthFailureCode {
   """
   The e-mail address and the password do not belong together. It is the same whether there is no such
-  account, the account is disabled or the password is wrong.
+  account, the account is disabled or the password is wrong. In changePassword: the current password is wrong.
   """
   INVALID_CREDENTIALS
   """There were too many attempts; ` + "`" + `retryAt` + "`" + ` says when to go on. Not used yet."""
@@ -704,6 +782,20 @@ type RevokeSessionPayload {
   revoked: Boolean!
 }
 
+"""What revokeOtherSessions did."""
+type RevokeOtherSessionsPayload {
+  """How many live sessions this call ended."""
+  revokedCount: Int!
+}
+
+"""The password was changed."""
+type ChangePasswordSuccess {
+  """Whose password it is."""
+  user: User!
+  """How many other sessions were ended."""
+  revokedCount: Int!
+}
+
 """A person with an account. Users see themselves only."""
 type User {
   """The user's id, a UUID that never changes."""
@@ -749,6 +841,14 @@ var parsedSchema = gqlparser.MustLoadSchema(sources...)
 // childFields_* functions provide shared child field context lookups.
 // Each function is generated once per unique object type, deduplicating the
 // switch statements that were previously inlined in every fieldContext_* function.
+
+func (ec *executionContext) childFields_RevokeOtherSessionsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "revokedCount":
+		return ec.fieldContext_RevokeOtherSessionsPayload_revokedCount(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type RevokeOtherSessionsPayload", field.Name)
+}
 
 func (ec *executionContext) childFields_RevokeSessionPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
@@ -927,6 +1027,20 @@ func (ec *executionContext) dir_requiresAccessToken_args(ctx context.Context, ra
 		return nil, err
 	}
 	args["role"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_Mutation_changePassword_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "input",
+		func(ctx context.Context, v any) (ChangePasswordInput, error) {
+			return ec.unmarshalNChangePasswordInput2latchkeyᚋgraphᚋgeneratedᚐChangePasswordInput(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["input"] = arg0
 	return args, nil
 }
 
@@ -1322,6 +1436,61 @@ func (ec *executionContext) fieldContext_AuthSuccess_user(_ context.Context, fie
 	return fc, nil
 }
 
+func (ec *executionContext) _ChangePasswordSuccess_user(ctx context.Context, field graphql.CollectedField, obj *ChangePasswordSuccess) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangePasswordSuccess_user(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.User, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *auth.User) graphql.Marshaler {
+			return ec.marshalNUser2ᚖlatchkeyᚋauthᚐUser(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangePasswordSuccess_user(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "ChangePasswordSuccess",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_User(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _ChangePasswordSuccess_revokedCount(ctx context.Context, field graphql.CollectedField, obj *ChangePasswordSuccess) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_ChangePasswordSuccess_revokedCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RevokedCount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_ChangePasswordSuccess_revokedCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("ChangePasswordSuccess", field, false, false, "Int")
+}
+
 func (ec *executionContext) _Mutation_signUp(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1498,6 +1667,108 @@ func (ec *executionContext) fieldContext_Mutation_revokeSession(ctx context.Cont
 	return fc, nil
 }
 
+func (ec *executionContext) _Mutation_revokeOtherSessions(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_revokeOtherSessions(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return ec.Resolvers.Mutation().RevokeOtherSessions(ctx)
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				if ec.Directives.RequiresAccessToken == nil {
+					var zeroVal *RevokeOtherSessionsPayload
+					return zeroVal, errors.New("directive requiresAccessToken is not implemented")
+				}
+				return ec.Directives.RequiresAccessToken(ctx, nil, directive0, nil)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v *RevokeOtherSessionsPayload) graphql.Marshaler {
+			return ec.marshalNRevokeOtherSessionsPayload2ᚖlatchkeyᚋgraphᚋgeneratedᚐRevokeOtherSessionsPayload(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_revokeOtherSessions(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_RevokeOtherSessionsPayload(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _Mutation_changePassword(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Mutation_changePassword(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.Mutation().ChangePassword(ctx, fc.Args["input"].(ChangePasswordInput))
+		},
+		func(ctx context.Context, next graphql.Resolver) graphql.Resolver {
+			directive0 := next
+
+			directive1 := func(ctx context.Context) (any, error) {
+				if ec.Directives.RequiresAccessToken == nil {
+					var zeroVal ChangePasswordResult
+					return zeroVal, errors.New("directive requiresAccessToken is not implemented")
+				}
+				return ec.Directives.RequiresAccessToken(ctx, nil, directive0, nil)
+			}
+
+			next = directive1
+			return next
+		},
+		func(ctx context.Context, selections ast.SelectionSet, v ChangePasswordResult) graphql.Marshaler {
+			return ec.marshalNChangePasswordResult2latchkeyᚋgraphᚋgeneratedᚐChangePasswordResult(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_Mutation_changePassword(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "Mutation",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return nil, errors.New("field of type ChangePasswordResult does not have child fields")
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_Mutation_changePassword_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _Query_me(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -1617,6 +1888,29 @@ func (ec *executionContext) fieldContext_Query___schema(_ context.Context, field
 		},
 	}
 	return fc, nil
+}
+
+func (ec *executionContext) _RevokeOtherSessionsPayload_revokedCount(ctx context.Context, field graphql.CollectedField, obj *RevokeOtherSessionsPayload) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_RevokeOtherSessionsPayload_revokedCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.RevokedCount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v int) graphql.Marshaler {
+			return ec.marshalNInt2int(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_RevokeOtherSessionsPayload_revokedCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("RevokeOtherSessionsPayload", field, false, false, "Int")
 }
 
 func (ec *executionContext) _RevokeSessionPayload_sessionId(ctx context.Context, field graphql.CollectedField, obj *RevokeSessionPayload) (ret graphql.Marshaler) {
@@ -3069,6 +3363,55 @@ func (ec *executionContext) fieldContext___Type_isOneOf(_ context.Context, field
 
 // region    **************************** input.gotpl *****************************
 
+func (ec *executionContext) unmarshalInputChangePasswordInput(ctx context.Context, obj any) (ChangePasswordInput, error) {
+	var it ChangePasswordInput
+	if obj == nil {
+		return it, nil
+	}
+
+	asMap := map[string]any{}
+	for k, v := range obj.(map[string]any) {
+		asMap[k] = v
+	}
+
+	fieldsInOrder := [...]string{"currentPassword", "newPassword"}
+	for _, k := range fieldsInOrder {
+		v, ok := asMap[k]
+		if !ok {
+			continue
+		}
+		switch k {
+		case "currentPassword":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("currentPassword"))
+			data, err := ec.unmarshalNString2latchkeyᚋauthᚐSecret(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.CurrentPassword = data
+		case "newPassword":
+			ctx := graphql.WithPathContext(ctx, graphql.NewPathWithField("newPassword"))
+			data, err := ec.unmarshalNString2latchkeyᚋauthᚐSecret(ctx, v)
+			if err != nil {
+				return it, err
+			}
+			it.NewPassword = data
+		}
+	}
+	return it, nil
+}
+
+// UnmarshalChangePasswordInput unmarshals raw into the ChangePasswordInput input type, using the
+// unmarshaler bound to ctx's request. Call it from a resolver to decode an input
+// object that was not passed as a field argument.
+//
+// ctx must come from a gqlgen request; outside one there is no unmarshaler to use
+// and the returned error says so.
+func UnmarshalChangePasswordInput(ctx context.Context, raw any) (ChangePasswordInput, error) {
+	var out ChangePasswordInput
+	err := graphql.UnmarshalNamedInputFromContext(ctx, "ChangePasswordInput", raw, &out)
+	return out, err
+}
+
 func (ec *executionContext) unmarshalInputLoginInput(ctx context.Context, obj any) (LoginInput, error) {
 	var it LoginInput
 	if obj == nil {
@@ -3305,6 +3648,33 @@ func UnmarshalSignUpInput(ctx context.Context, raw any) (SignUpInput, error) {
 
 // region    ************************** interface.gotpl ***************************
 
+func (ec *executionContext) _ChangePasswordResult(ctx context.Context, sel ast.SelectionSet, obj ChangePasswordResult) graphql.Marshaler {
+	switch obj := (obj).(type) {
+	case nil:
+		return graphql.Null
+	case ChangePasswordSuccess:
+		return ec._ChangePasswordSuccess(ctx, sel, &obj)
+	case *ChangePasswordSuccess:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._ChangePasswordSuccess(ctx, sel, obj)
+	case AuthFailure:
+		return ec._AuthFailure(ctx, sel, &obj)
+	case *AuthFailure:
+		if obj == nil {
+			return graphql.Null
+		}
+		return ec._AuthFailure(ctx, sel, obj)
+	default:
+		if typedObj, ok := obj.(graphql.Marshaler); ok {
+			return typedObj
+		} else {
+			panic(fmt.Errorf("unexpected type %T; non-generated variants of ChangePasswordResult must implement graphql.Marshaler", obj))
+		}
+	}
+}
+
 func (ec *executionContext) _LoginResult(ctx context.Context, sel ast.SelectionSet, obj LoginResult) graphql.Marshaler {
 	switch obj := (obj).(type) {
 	case nil:
@@ -3390,7 +3760,7 @@ func (ec *executionContext) _SignUpResult(ctx context.Context, sel ast.Selection
 
 // region    **************************** object.gotpl ****************************
 
-var authFailureImplementors = []string{"AuthFailure", "SignUpResult", "LoginResult", "RefreshTokenResult"}
+var authFailureImplementors = []string{"AuthFailure", "SignUpResult", "LoginResult", "RefreshTokenResult", "ChangePasswordResult"}
 
 func (ec *executionContext) _AuthFailure(ctx context.Context, sel ast.SelectionSet, obj *AuthFailure) graphql.Marshaler {
 	fields := graphql.CollectFields(ec.OperationContext, sel, authFailureImplementors)
@@ -3496,6 +3866,44 @@ func (ec *executionContext) _AuthSuccess(ctx context.Context, sel ast.SelectionS
 	return out
 }
 
+var changePasswordSuccessImplementors = []string{"ChangePasswordSuccess", "ChangePasswordResult"}
+
+func (ec *executionContext) _ChangePasswordSuccess(ctx context.Context, sel ast.SelectionSet, obj *ChangePasswordSuccess) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, changePasswordSuccessImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("ChangePasswordSuccess")
+		case "user":
+			out.Values[i] = ec._ChangePasswordSuccess_user(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "revokedCount":
+			out.Values[i] = ec._ChangePasswordSuccess_revokedCount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var mutationImplementors = []string{"Mutation"}
 
 func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet) graphql.Marshaler {
@@ -3539,6 +3947,20 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 		case "revokeSession":
 			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
 				return ec._Mutation_revokeSession(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "revokeOtherSessions":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_revokeOtherSessions(ctx, field)
+			})
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "changePassword":
+			out.Values[i] = ec.OperationContext.RootResolverMiddleware(innerCtx, func(ctx context.Context) (res graphql.Marshaler) {
+				return ec._Mutation_changePassword(ctx, field)
 			})
 			if out.Values[i] == graphql.Null {
 				out.Invalids++
@@ -3598,6 +4020,39 @@ func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) gr
 			})
 			if out.Values[i] == graphql.Null {
 				atomic.AddUint32(&out.Invalids, 1)
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var revokeOtherSessionsPayloadImplementors = []string{"RevokeOtherSessionsPayload"}
+
+func (ec *executionContext) _RevokeOtherSessionsPayload(ctx context.Context, sel ast.SelectionSet, obj *RevokeOtherSessionsPayload) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, revokeOtherSessionsPayloadImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("RevokeOtherSessionsPayload")
+		case "revokedCount":
+			out.Values[i] = ec._RevokeOtherSessionsPayload_revokedCount(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
 			}
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -4167,6 +4622,19 @@ func (ec *executionContext) marshalNBoolean2bool(ctx context.Context, sel ast.Se
 	return res
 }
 
+func (ec *executionContext) unmarshalNChangePasswordInput2latchkeyᚋgraphᚋgeneratedᚐChangePasswordInput(ctx context.Context, v any) (ChangePasswordInput, error) {
+	res, err := ec.unmarshalInputChangePasswordInput(ctx, v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNChangePasswordResult2latchkeyᚋgraphᚋgeneratedᚐChangePasswordResult(ctx context.Context, sel ast.SelectionSet, v ChangePasswordResult) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "ChangePasswordResult!")
+		return graphql.Null
+	}
+	return ec._ChangePasswordResult(ctx, sel, v)
+}
+
 func (ec *executionContext) unmarshalNDateTime2timeᚐTime(ctx context.Context, v any) (time.Time, error) {
 	res, err := scalar.UnmarshalDateTime(v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -4195,6 +4663,20 @@ func (ec *executionContext) marshalNID2githubᚗcomᚋgoogleᚋuuidᚐUUID(ctx c
 	return res
 }
 
+func (ec *executionContext) unmarshalNInt2int(ctx context.Context, v any) (int, error) {
+	res, err := graphql.UnmarshalInt(v)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNInt2int(ctx context.Context, sel ast.SelectionSet, v int) graphql.Marshaler {
+	_ = sel
+	res := graphql.MarshalInt(v)
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "Int!")
+	}
+	return res
+}
+
 func (ec *executionContext) unmarshalNLoginInput2latchkeyᚋgraphᚋgeneratedᚐLoginInput(ctx context.Context, v any) (LoginInput, error) {
 	res, err := ec.unmarshalInputLoginInput(ctx, v)
 	return res, graphql.ErrorOnPath(ctx, err)
@@ -4214,6 +4696,14 @@ func (ec *executionContext) marshalNRefreshTokenResult2latchkeyᚋgraphᚋgenera
 		return graphql.Null
 	}
 	return ec._RefreshTokenResult(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNRevokeOtherSessionsPayload2ᚖlatchkeyᚋgraphᚋgeneratedᚐRevokeOtherSessionsPayload(ctx context.Context, sel ast.SelectionSet, v *RevokeOtherSessionsPayload) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "RevokeOtherSessionsPayload!")
+		return graphql.Null
+	}
+	return ec._RevokeOtherSessionsPayload(ctx, sel, v)
 }
 
 func (ec *executionContext) marshalNRevokeSessionPayload2ᚖlatchkeyᚋgraphᚋgeneratedᚐRevokeSessionPayload(ctx context.Context, sel ast.SelectionSet, v *RevokeSessionPayload) graphql.Marshaler {

@@ -13,6 +13,11 @@ import (
 	"github.com/google/uuid"
 )
 
+// What changePassword returns: ChangePasswordSuccess, or AuthFailure with INVALID_CREDENTIALS or WEAK_PASSWORD.
+type ChangePasswordResult interface {
+	IsChangePasswordResult()
+}
+
 // What login returns: AuthSuccess, or AuthFailure with INVALID_CREDENTIALS.
 type LoginResult interface {
 	IsLoginResult()
@@ -28,7 +33,7 @@ type SignUpResult interface {
 	IsSignUpResult()
 }
 
-// Nobody was signed in, for a reason that a form must expect.
+// What was asked for was not done, for a reason that a form must expect.
 type AuthFailure struct {
 	// The reason, to switch on. New ones may be added: treat an unknown one as a failure too.
 	Code AuthFailureCode `json:"code"`
@@ -45,6 +50,8 @@ func (AuthFailure) IsSignUpResult() {}
 func (AuthFailure) IsLoginResult() {}
 
 func (AuthFailure) IsRefreshTokenResult() {}
+
+func (AuthFailure) IsChangePasswordResult() {}
 
 // Somebody is signed in.
 type AuthSuccess struct {
@@ -70,6 +77,24 @@ func (AuthSuccess) IsLoginResult() {}
 
 func (AuthSuccess) IsRefreshTokenResult() {}
 
+// What a person gives to change the password.
+type ChangePasswordInput struct {
+	// The password as it is, so that nobody who finds the device unlocked can change it.
+	CurrentPassword auth.Secret `json:"currentPassword"`
+	// The password to be, of the same kind as at sign-up.
+	NewPassword auth.Secret `json:"newPassword"`
+}
+
+// The password was changed.
+type ChangePasswordSuccess struct {
+	// Whose password it is.
+	User *auth.User `json:"user"`
+	// How many other sessions were ended.
+	RevokedCount int `json:"revokedCount"`
+}
+
+func (ChangePasswordSuccess) IsChangePasswordResult() {}
+
 // What a person gives to sign in.
 type LoginInput struct {
 	// The e-mail address of the account, in any letter case.
@@ -88,6 +113,12 @@ type RefreshTokenInput struct {
 	// The refresh token, as the last sign-in or refresh returned it. Null or absent: that of the cookie, and
 	// INVALID_REFRESH_TOKEN where there is none.
 	RefreshToken *auth.Secret `json:"refreshToken,omitempty"`
+}
+
+// What revokeOtherSessions did.
+type RevokeOtherSessionsPayload struct {
+	// How many live sessions this call ended.
+	RevokedCount int `json:"revokedCount"`
 }
 
 // Which session to end. At most one of the two fields.
@@ -125,12 +156,12 @@ type SignUpInput struct {
 	DeviceName *string `json:"deviceName,omitempty"`
 }
 
-// Why nobody was signed in.
+// Why it was not done.
 type AuthFailureCode string
 
 const (
 	// The e-mail address and the password do not belong together. It is the same whether there is no such
-	// account, the account is disabled or the password is wrong.
+	// account, the account is disabled or the password is wrong. In changePassword: the current password is wrong.
 	AuthFailureCodeInvalidCredentials AuthFailureCode = "INVALID_CREDENTIALS"
 	// There were too many attempts; `retryAt` says when to go on. Not used yet.
 	AuthFailureCodeTooManyAttempts AuthFailureCode = "TOO_MANY_ATTEMPTS"

@@ -1,0 +1,74 @@
+package auth
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// ChangePassword replaces the password of the principal and ends every other session of that user with the
+// reason PasswordChanged, all in one transaction; the principal's own session goes on. It returns how many it
+// ended. A session that begins meanwhile with the old password is dead from the start.
+// Errors: ErrWrongPassword where current is not the password, *InvalidInputError, *WeakPasswordError,
+// *UnauthenticatedError where the session ended meanwhile, ErrUnavailable.
+func (s *Service) ChangePassword(ctx context.Context, principal *Principal, current, next Secret) (ended int, err error) {
+	user := principal.User
+	if err := s.passwords.check("newPassword", next, ownWords(s.settings.Issuer, user.Email, user.Name)); err != nil {
+		return 0, err
+	}
+	_, oldHash, err := s.checkCredentials(ctx, user.Email, current)
+	if errors.Is(err, ErrInvalidCredentials) {
+		return 0, ErrWrongPassword
+	}
+	if err != nil {
+		return 0, fmt.Errorf("change password: %w", err)
+	}
+	newHash, err := s.passwords.hash(ctx, next)
+	if err != nil {
+		return 0, err
+	}
+	others, err := s.others(principal, PasswordChanged)
+	if err != nil {
+		return 0, err
+	}
+	ended, err = s.store.ChangePassword(ctx, PasswordChange{OthersEnd: others, OldHash: oldHash, NewHash: newHash})
+	if errors.Is(err, ErrNotFound) {
+		return 0, s.whyNotChanged(ctx, principal)
+	}
+	if err != nil {
+		return 0, fmt.Errorf("change password: %w", err)
+	}
+	return ended, nil
+}
+
+// whyNotChanged tells a session that ended while its password was being changed from a password that
+// somebody else in this session was faster to change.
+func (s *Service) whyNotChanged(ctx context.Context, principal *Principal) error {
+	state, err := s.store.Session(ctx, principal.Session.ID)
+	if err != nil {
+		return fmt.Errorf("change password: %w", err)
+	}
+	if _, over := state.endReason(s.now()); over {
+		return &UnauthenticatedError{Reason: SessionEnded}
+	}
+	return ErrWrongPassword
+}
+
+// RevokeOtherSessions ends every session of the principal but the principal's own, in one statement, and
+// returns how many it ended. Errors: ErrUnavailable, and then they may have ended or not.
+func (s *Service) RevokeOtherSessions(ctx context.Context, principal *Principal) (ended int, err error) {
+	others, err := s.others(principal, Revoked)
+	if err != nil {
+		return 0, err
+	}
+	ended, err = s.store.EndOtherSessions(ctx, others)
+	if err != nil {
+		return 0, fmt.Errorf("revoke other sessions: %w", err)
+	}
+	return ended, nil
+}
+
+func (s *Service) others(principal *Principal, reason EndReason) (OthersEnd, error) {
+	mark, err := newID()
+	return OthersEnd{UserID: principal.User.ID, Except: principal.Session.ID, Reason: reason, Now: s.now(), Mark: mark}, err
+}
