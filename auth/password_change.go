@@ -53,22 +53,3 @@ func (s *Service) whyNotChanged(ctx context.Context, principal *Principal) error
 	}
 	return ErrWrongPassword
 }
-
-// RevokeOtherSessions ends every session of the principal but the principal's own, in one statement, and
-// returns how many it ended. Errors: ErrUnavailable, and then they may have ended or not.
-func (s *Service) RevokeOtherSessions(ctx context.Context, principal *Principal) (ended int, err error) {
-	others, err := s.others(principal, Revoked)
-	if err != nil {
-		return 0, err
-	}
-	ended, err = s.store.EndOtherSessions(ctx, others)
-	if err != nil {
-		return 0, fmt.Errorf("revoke other sessions: %w", err)
-	}
-	return ended, nil
-}
-
-func (s *Service) others(principal *Principal, reason EndReason) (OthersEnd, error) {
-	mark, err := newID()
-	return OthersEnd{UserID: principal.User.ID, Except: principal.Session.ID, Reason: reason, Now: s.now(), Mark: mark}, err
-}

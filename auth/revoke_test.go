@@ -85,3 +85,22 @@ func TestRevokingAnExpiredSessionDoesNotChangeWhyItEnded(t *testing.T) {
 		s.wantEnded(t, tokens.RefreshToken, auth.Idle)
 	})
 }
+
+func TestAllOtherSessionsAreRevokedAtOnce(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		first, here, second := s.mustSignUp(t, email), s.mustLogin(t, email), s.mustLogin(t, email)
+		other := s.mustSignUp(t, "grace@example.com")
+		for _, count := range []int{2, 0} {
+			ended, err := s.RevokeOtherSessions(t.Context(), s.mustAuthenticate(t, here.AccessToken))
+			if err != nil || ended != count {
+				t.Fatalf("ended %d sessions, %v, want %d", ended, err, count)
+			}
+		}
+		for _, tokens := range []*auth.Tokens{first, second} {
+			s.wantUnauthenticated(t, tokens.AccessToken, auth.SessionEnded)
+			s.wantEnded(t, tokens.RefreshToken, auth.Revoked)
+		}
+		s.mustRefresh(t, here.RefreshToken)
+		s.mustRefresh(t, other.RefreshToken)
+	})
+}
