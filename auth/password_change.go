@@ -16,40 +16,39 @@ func (s *Service) ChangePassword(ctx context.Context, principal *Principal, curr
 	if err := s.passwords.check("newPassword", next, ownWords(s.settings.Issuer, user.Email, user.Name)); err != nil {
 		return 0, err
 	}
-	_, oldHash, err := s.checkCredentials(ctx, user.Email, current)
-	if errors.Is(err, ErrInvalidCredentials) {
-		return 0, ErrWrongPassword
-	}
-	if err != nil {
-		return 0, fmt.Errorf("change password: %w", err)
-	}
-	newHash, err := s.passwords.hash(ctx, next)
-	if err != nil {
-		return 0, err
-	}
 	others, err := s.others(principal, PasswordChanged)
 	if err != nil {
 		return 0, err
 	}
-	ended, err = s.store.ChangePassword(ctx, PasswordChange{OthersEnd: others, OldHash: oldHash, NewHash: newHash})
-	if errors.Is(err, ErrNotFound) {
-		return 0, s.whyNotChanged(ctx, principal)
+	// A login may renew the hash of the same password in between, which it does once.
+	var newHash string
+	for range 3 {
+		_, oldHash, err := s.checkCredentials(ctx, user.Email, current)
+		if errors.Is(err, ErrInvalidCredentials) {
+			return 0, ErrWrongPassword
+		}
+		if err != nil {
+			return 0, fmt.Errorf("change password: %w", err)
+		}
+		if newHash == "" {
+			if newHash, err = s.passwords.hash(ctx, next); err != nil {
+				return 0, fmt.Errorf("change password: %w", err)
+			}
+		}
+		ended, err := s.store.ChangePassword(ctx, PasswordChange{OthersEnd: others, OldHash: oldHash, NewHash: newHash})
+		if err == nil {
+			return ended, nil
+		}
+		if !errors.Is(err, ErrNotFound) {
+			return 0, fmt.Errorf("change password: %w", err)
+		}
+		state, err := s.store.Session(ctx, principal.Session.ID)
+		if err != nil {
+			return 0, fmt.Errorf("change password: %w", err)
+		}
+		if _, over := state.endReason(s.now()); over {
+			return 0, &UnauthenticatedError{Reason: SessionEnded}
+		}
 	}
-	if err != nil {
-		return 0, fmt.Errorf("change password: %w", err)
-	}
-	return ended, nil
-}
-
-// whyNotChanged tells a session that ended while its password was being changed from a password that
-// somebody else in this session was faster to change.
-func (s *Service) whyNotChanged(ctx context.Context, principal *Principal) error {
-	state, err := s.store.Session(ctx, principal.Session.ID)
-	if err != nil {
-		return fmt.Errorf("change password: %w", err)
-	}
-	if _, over := state.endReason(s.now()); over {
-		return &UnauthenticatedError{Reason: SessionEnded}
-	}
-	return ErrWrongPassword
+	return 0, fmt.Errorf("%w: the password hash changes faster than it can be read", ErrUnavailable)
 }

@@ -97,6 +97,33 @@ func TestASessionThatBeganWhileThePasswordWasBeingChangedIsDead(t *testing.T) {
 	})
 }
 
+func TestAPasswordIsChangedWhileALoginRenewsItsHash(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		here, current := s.mustSignUp(t, email), password
+		principal := s.mustAuthenticate(t, here.AccessToken)
+		brought := map[auth.Secret]string{password: bcryptHash(t, password), newPassword: bcryptHash(t, newPassword)}
+		for range 10 {
+			mustExec(t, s.sql(t), `UPDATE users SET password_hash = ?`, brought[current])
+			next := newPassword
+			if current == newPassword {
+				next = password
+			}
+			var group sync.WaitGroup
+			group.Go(func() {
+				if err := s.login(t, email, current); err != nil && !errors.Is(err, auth.ErrInvalidCredentials) {
+					t.Error(err)
+				}
+			})
+			_, err := s.ChangePassword(t.Context(), principal, current, next)
+			group.Wait()
+			if err != nil {
+				t.Fatal(err)
+			}
+			current = next
+		}
+	})
+}
+
 func TestOfSeveralChangesOfAPasswordAtOnceOneSucceeds(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		s.mustSignUp(t, email)

@@ -15,14 +15,17 @@ type signInResult interface {
 	generated.RefreshTokenResult
 }
 
-// resultOf delivers tokens, or says why there are none. No failure touches a cookie: it may be the answer to an older request than the one that set it.
+// failure is what all of them answer, and changePassword, where they do not.
+type failure interface {
+	signInResult
+	generated.ChangePasswordResult
+}
+
+// resultOf delivers tokens, or says why there are none. No failure touches a cookie: it may be the answer to an
+// older request than the one that set it.
 func (r *Resolver) resultOf(ctx context.Context, tokens *auth.Tokens, err error) (signInResult, error) {
 	if err != nil {
-		failure, err := r.failureOf(err)
-		if err != nil {
-			return nil, err
-		}
-		return failure, nil
+		return r.failureOf(err)
 	}
 	success := generated.AuthSuccess{
 		AccessTokenExpiresAt:  tokens.AccessTokenExpiresAt,
@@ -46,24 +49,24 @@ func (r *Resolver) resultOf(ctx context.Context, tokens *auth.Tokens, err error)
 }
 
 // failureOf makes data of the outcomes that a client is to expect, and returns other errors as they are.
-func (r *Resolver) failureOf(err error) (generated.AuthFailure, error) {
+func (r *Resolver) failureOf(err error) (failure, error) {
 	var (
 		weak  *auth.WeakPasswordError
 		ended *auth.SessionEndedError
 	)
 	switch {
 	case errors.Is(err, auth.ErrInvalidCredentials):
-		return r.failure(generated.AuthFailureCodeInvalidCredentials, "The e-mail address or the password is wrong.")
+		return r.refuse(generated.AuthFailureCodeInvalidCredentials, "The e-mail address or the password is wrong.")
 	case errors.Is(err, auth.ErrWrongPassword):
-		return r.failure(generated.AuthFailureCodeInvalidCredentials, "The current password is wrong.")
+		return r.refuse(generated.AuthFailureCodeInvalidCredentials, "The current password is wrong.")
 	case errors.Is(err, auth.ErrInvalidRefreshToken):
-		return r.failure(generated.AuthFailureCodeInvalidRefreshToken, "This is not a refresh token of this server. Sign in again.")
+		return r.refuse(generated.AuthFailureCodeInvalidRefreshToken, "This is not a refresh token of this server. Sign in again.")
 	case errors.Is(err, auth.ErrEmailTaken):
-		return r.failure(generated.AuthFailureCodeEmailTaken, "There is an account with this e-mail address.")
+		return r.refuse(generated.AuthFailureCodeEmailTaken, "There is an account with this e-mail address.")
 	case errors.Is(err, auth.ErrSignUpClosed):
-		return r.failure(generated.AuthFailureCodeSignUpClosed, "This server opens no accounts by itself.")
+		return r.refuse(generated.AuthFailureCodeSignUpClosed, "This server opens no accounts by itself.")
 	case errors.As(err, &weak):
-		return r.failure(generated.AuthFailureCodeWeakPassword, weak.Problem)
+		return r.refuse(generated.AuthFailureCodeWeakPassword, weak.Problem)
 	case errors.As(err, &ended):
 		r.refusals.Count(string(ended.Reason))
 		return generated.AuthFailure{
@@ -72,10 +75,10 @@ func (r *Resolver) failureOf(err error) (generated.AuthFailure, error) {
 			EndReason: &ended.Reason,
 		}, nil
 	}
-	return generated.AuthFailure{}, err
+	return nil, err
 }
 
-func (r *Resolver) failure(code generated.AuthFailureCode, message string) (generated.AuthFailure, error) {
+func (r *Resolver) refuse(code generated.AuthFailureCode, message string) (failure, error) {
 	r.refusals.Count(string(code))
 	return generated.AuthFailure{Code: code, Message: message}, nil
 }

@@ -80,11 +80,7 @@ func (r *mutationResolver) ChangePassword(ctx context.Context, input generated.C
 	}
 	ended, err := r.service.ChangePassword(ctx, principal, input.CurrentPassword, input.NewPassword)
 	if err != nil {
-		failure, err := r.failureOf(err)
-		if err != nil {
-			return nil, err
-		}
-		return failure, nil
+		return r.failureOf(err)
 	}
 	return generated.ChangePasswordSuccess{User: &principal.User, RevokedCount: ended}, nil
 }
