@@ -135,6 +135,7 @@ func edgeOptions(cfg config.Config, service *auth.Service, store *db.Store, metr
 		Metrics:         metrics,
 		PublicURL:       cfg.PublicURL,
 		AllowedOrigins:  cfg.AllowedOrigins,
+		TrustedProxies:  cfg.TrustedProxies,
 		InsecureCookies: !cfg.SecureCookies,
 		Explorer:        cfg.Explorer,
 	}
@@ -155,6 +156,8 @@ func settings(cfg config.Config) auth.Settings {
 		RefreshRetryWindow: cfg.RefreshRetryWindow,
 		SignUpClosed:       !cfg.SignUpOpen,
 		PasswordMinLength:  cfg.PasswordMinLength,
+		LoginLimit:         auth.Limit(cfg.LoginLimit),
+		LoginIPLimit:       auth.Limit(cfg.LoginIPLimit),
 	}
 }
 

@@ -33,6 +33,9 @@ type Settings struct {
 
 	SignUpClosed      bool
 	PasswordMinLength int // in code points
+
+	LoginLimit   Limit // of attempts with a password, per account and per device that is known to it
+	LoginIPLimit Limit // of the same and of sign-ups, per address
 }
 
 // Service signs people in and keeps them signed in. It is safe for concurrent use.
@@ -46,6 +49,8 @@ type Service struct {
 	log      *slog.Logger
 
 	passwords     *passwordHasher
+	refusals      *refusals
+	crowd         *crowd
 	accessTokens  *accessTokenCodec
 	confirmations *confirmations
 }
@@ -58,6 +63,10 @@ func New(store Store, keys *KeyRing, settings Settings, now func() time.Time, lo
 	if err != nil {
 		return nil, fmt.Errorf("prepare password hashing: %w", err)
 	}
+	refusals, err := newRefusals()
+	if err != nil {
+		return nil, err
+	}
 	// The precision of PostgreSQL, so that a time is the same before and after it was stored.
 	clock := func() time.Time { return now().UTC().Truncate(time.Microsecond) }
 	return &Service{
@@ -67,6 +76,8 @@ func New(store Store, keys *KeyRing, settings Settings, now func() time.Time, lo
 		now:           clock,
 		log:           log,
 		passwords:     passwords,
+		refusals:      refusals,
+		crowd:         newCrowd(),
 		accessTokens:  newAccessTokenCodec(keys, settings, clock),
 		confirmations: newConfirmations(),
 	}, nil
@@ -88,6 +99,9 @@ type Tokens struct {
 	RefreshTokenExpiresAt time.Time
 	Session               Session
 	User                  User
+	// DeviceToken is for the client to keep when it signed in, and to show when it signs in again. It is empty
+	// where what it showed is still good, and after a refresh.
+	DeviceToken Secret
 }
 
 // tokens mints an access token for a session as it stands and puts it beside the refresh token.

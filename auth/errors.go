@@ -1,6 +1,9 @@
 package auth
 
-import "errors"
+import (
+	"errors"
+	"time"
+)
 
 // Sentinels. Where a caller needs more than which one it was there is a type below instead.
 var (
@@ -32,6 +35,21 @@ const (
 type UnauthenticatedError struct{ Reason UnauthenticatedReason }
 
 func (e *UnauthenticatedError) Error() string { return "unauthenticated: " + string(e.Reason) }
+
+// TooManyAttemptsError is returned for an attempt that a Limit does not let in. Its password was not looked at.
+type TooManyAttemptsError struct {
+	Key     string // of the bucket that is used up
+	RetryAt time.Time
+}
+
+func (e *TooManyAttemptsError) Error() string {
+	return "too many attempts, until " + e.RetryAt.Format(time.RFC3339Nano)
+}
+
+// RateLimitedError is returned for an attempt that this server has no room for. Nothing was done or counted.
+type RateLimitedError struct{ RetryAt time.Time }
+
+func (e *RateLimitedError) Error() string { return "too many attempts at once" }
 
 // SessionEndedError is returned for a genuine refresh token whose session is over.
 type SessionEndedError struct{ Reason EndReason }

@@ -12,7 +12,7 @@ const newPassword auth.Secret = "an analytical engine of brass"
 
 func (s *service) changePassword(t *testing.T, by *auth.Tokens, current, next auth.Secret) (int, error) {
 	t.Helper()
-	return s.ChangePassword(t.Context(), s.mustAuthenticate(t, by.AccessToken), current, next)
+	return s.ChangePassword(t.Context(), s.mustAuthenticate(t, by.AccessToken), current, next, client)
 }
 
 func TestAChangedPasswordEndsEveryOtherSessionAndKeepsThisOne(t *testing.T) {
@@ -70,7 +70,7 @@ func TestASessionThatHasEndedChangesNoPassword(t *testing.T) {
 		here, there := s.mustSignUp(t, email), s.mustLogin(t, email)
 		principal, hash := s.mustAuthenticate(t, here.AccessToken), s.passwordHash(t)
 		s.mustRevoke(t, there, here.Session.ID) // while the password is being hashed
-		_, err := s.ChangePassword(t.Context(), principal, password, newPassword)
+		_, err := s.ChangePassword(t.Context(), principal, password, newPassword, client)
 		if ended, ok := errors.AsType[*auth.UnauthenticatedError](err); !ok || ended.Reason != auth.SessionEnded {
 			t.Fatalf("got %v, want that the session has ended", err)
 		}
@@ -114,7 +114,7 @@ func TestAPasswordIsChangedWhileALoginRenewsItsHash(t *testing.T) {
 					t.Error(err)
 				}
 			})
-			_, err := s.ChangePassword(t.Context(), principal, current, next)
+			_, err := s.ChangePassword(t.Context(), principal, current, next, client)
 			group.Wait()
 			if err != nil {
 				t.Fatal(err)
@@ -137,7 +137,7 @@ func TestOfSeveralChangesOfAPasswordAtOnceOneSucceeds(t *testing.T) {
 		for i := range several {
 			principal := s.mustAuthenticate(t, sessions[i].AccessToken)
 			group.Go(func() {
-				_, results[i] = s.ChangePassword(t.Context(), principal, password, newPassword+auth.Secret(rune('a'+i)))
+				_, results[i] = s.ChangePassword(t.Context(), principal, password, newPassword+auth.Secret(rune('a'+i)), client)
 			})
 		}
 		group.Wait()

@@ -13,18 +13,18 @@ import (
 // to it, on every server, before it returns. It reports whether this call ended it: ending one that is
 // over, that never was, or that belongs to somebody else is not an error and reports false, so that
 // nobody can probe for other people's sessions. Errors: ErrUnavailable, and then it may have ended or not.
-func (s *Service) RevokeSession(ctx context.Context, principal *Principal, sessionID uuid.UUID) (revoked bool, err error) {
+func (s *Service) RevokeSession(ctx context.Context, principal *Principal, sessionID uuid.UUID, client Client) (revoked bool, err error) {
 	reason := Revoked
 	if sessionID == principal.Session.ID {
 		reason = SignedOut
 	}
-	return s.revoke(ctx, SessionEnd{SessionID: sessionID, UserID: &principal.User.ID, Reason: reason})
+	return s.revoke(ctx, SessionEnd{SessionID: sessionID, UserID: &principal.User.ID, Reason: reason, Client: client})
 }
 
 // RevokeByRefreshToken ends the session that a refresh token of any generation belongs to (RFC 7009
 // §2.1). For a token of the right form that this server did not issue it returns (nil, false, nil).
 // Errors: *InvalidInputError, ErrUnavailable.
-func (s *Service) RevokeByRefreshToken(ctx context.Context, text Secret) (sessionID *uuid.UUID, revoked bool, err error) {
+func (s *Service) RevokeByRefreshToken(ctx context.Context, text Secret, client Client) (sessionID *uuid.UUID, revoked bool, err error) {
 	token, err := s.keys.parseRefreshToken(text)
 	if errors.Is(err, errMalformedRefreshToken) {
 		return nil, false, &InvalidInputError{Field: "refreshToken", Problem: "is not a refresh token"}
@@ -32,7 +32,7 @@ func (s *Service) RevokeByRefreshToken(ctx context.Context, text Secret) (sessio
 	if err != nil {
 		return nil, false, nil
 	}
-	revoked, err = s.revoke(ctx, SessionEnd{SessionID: token.sessionID, Reason: SignedOut})
+	revoked, err = s.revoke(ctx, SessionEnd{SessionID: token.sessionID, Reason: SignedOut, Client: client})
 	if err != nil {
 		return nil, false, err
 	}
@@ -41,8 +41,8 @@ func (s *Service) RevokeByRefreshToken(ctx context.Context, text Secret) (sessio
 
 // RevokeOtherSessions ends every session of the principal but the principal's own, in one statement, and
 // returns how many it ended. Errors: ErrUnavailable, and then they may have ended or not.
-func (s *Service) RevokeOtherSessions(ctx context.Context, principal *Principal) (ended int, err error) {
-	others, err := s.others(principal, Revoked)
+func (s *Service) RevokeOtherSessions(ctx context.Context, principal *Principal, client Client) (ended int, err error) {
+	others, err := s.others(principal, Revoked, client)
 	if err != nil {
 		return 0, err
 	}
@@ -53,9 +53,9 @@ func (s *Service) RevokeOtherSessions(ctx context.Context, principal *Principal)
 	return ended, nil
 }
 
-func (s *Service) others(principal *Principal, reason EndReason) (OthersEnd, error) {
+func (s *Service) others(principal *Principal, reason EndReason, client Client) (OthersEnd, error) {
 	mark, err := newID()
-	return OthersEnd{UserID: principal.User.ID, Except: principal.Session.ID, Reason: reason, Now: s.now(), Mark: mark}, err
+	return OthersEnd{UserID: principal.User.ID, Except: principal.Session.ID, Reason: reason, Now: s.now(), Client: client, Mark: mark}, err
 }
 
 // revoke ends a session and reports whether it was live until then. One that has expired is revoked too:

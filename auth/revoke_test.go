@@ -11,7 +11,7 @@ import (
 
 func (s *service) mustRevoke(t *testing.T, by *auth.Tokens, session uuid.UUID) bool {
 	t.Helper()
-	revoked, err := s.RevokeSession(t.Context(), s.mustAuthenticate(t, by.AccessToken), session)
+	revoked, err := s.RevokeSession(t.Context(), s.mustAuthenticate(t, by.AccessToken), session, client)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -65,7 +65,7 @@ func TestARefreshTokenOfAnyGenerationRevokesItsSession(t *testing.T) {
 		third := s.mustRefresh(t, s.mustRefresh(t, first.RefreshToken).RefreshToken)
 		s.clock.Advance(time.Hour) // all access tokens have expired
 		for i, revokes := range []bool{true, false} {
-			id, revoked, err := s.RevokeByRefreshToken(t.Context(), first.RefreshToken)
+			id, revoked, err := s.RevokeByRefreshToken(t.Context(), first.RefreshToken, client)
 			if err != nil || id == nil || *id != first.Session.ID || revoked != revokes {
 				t.Fatalf("revoke %d: got %v, %v, %v", i, id, revoked, err)
 			}
@@ -78,7 +78,7 @@ func TestRevokingAnExpiredSessionDoesNotChangeWhyItEnded(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		tokens := s.mustSignUp(t, email)
 		s.clock.Advance(8 * day)
-		_, revoked, err := s.RevokeByRefreshToken(t.Context(), tokens.RefreshToken)
+		_, revoked, err := s.RevokeByRefreshToken(t.Context(), tokens.RefreshToken, client)
 		if err != nil || revoked {
 			t.Fatalf("got %v, %v, want false", revoked, err)
 		}
@@ -91,7 +91,7 @@ func TestAllOtherSessionsAreRevokedAtOnce(t *testing.T) {
 		first, here, second := s.mustSignUp(t, email), s.mustLogin(t, email), s.mustLogin(t, email)
 		other := s.mustSignUp(t, "grace@example.com")
 		for _, count := range []int{2, 0} {
-			ended, err := s.RevokeOtherSessions(t.Context(), s.mustAuthenticate(t, here.AccessToken))
+			ended, err := s.RevokeOtherSessions(t.Context(), s.mustAuthenticate(t, here.AccessToken), client)
 			if err != nil || ended != count {
 				t.Fatalf("ended %d sessions, %v, want %d", ended, err, count)
 			}

@@ -64,7 +64,7 @@ func (s *Service) rotate(ctx context.Context, token refreshToken, client Client,
 		if err != nil {
 			return refreshToken{}, nil, err
 		}
-		answer, state, err := s.judge(ctx, token, next, state, now)
+		answer, state, err := s.judge(ctx, token, next, state, client, now)
 		if !errors.Is(err, errMovedOn) {
 			return answer, state, err
 		}
@@ -77,7 +77,7 @@ var errMovedOn = errors.New("the session has moved on")
 
 // judge decides what a genuine token means that was not its session's live one when its rotation to next
 // was tried. The order matters.
-func (s *Service) judge(ctx context.Context, token, next refreshToken, state *SessionState, now time.Time) (refreshToken, *SessionState, error) {
+func (s *Service) judge(ctx context.Context, token, next refreshToken, state *SessionState, client Client, now time.Time) (refreshToken, *SessionState, error) {
 	if reason, ended := state.endReason(now); ended {
 		return refreshToken{}, nil, &SessionEndedError{Reason: reason}
 	}
@@ -89,7 +89,7 @@ func (s *Service) judge(ctx context.Context, token, next refreshToken, state *Se
 		return refreshToken{}, nil, errMovedOn
 	}
 	if state.Generation < token.generation {
-		return refreshToken{}, nil, s.endAfterRefresh(ctx, state, StorageRolledBack, now)
+		return refreshToken{}, nil, s.endAfterRefresh(ctx, state, StorageRolledBack, client, now)
 	}
 	successor, ok, err := s.successorIn(state, token)
 	if err != nil {
@@ -108,7 +108,7 @@ func (s *Service) judge(ctx context.Context, token, next refreshToken, state *Se
 		}
 		return successor, state, err
 	}
-	return refreshToken{}, nil, s.endAfterRefresh(ctx, state, ReuseDetected, now)
+	return refreshToken{}, nil, s.endAfterRefresh(ctx, state, ReuseDetected, client, now)
 }
 
 // withinGrace reports whether a request that came now may have been in flight when the predecessor was
@@ -143,14 +143,14 @@ func (s *Service) successorIn(state *SessionState, token refreshToken) (refreshT
 
 // endAfterRefresh ends a session because of what a refresh found, records it, and returns the
 // *SessionEndedError to answer, or errMovedOn where somebody else was faster.
-func (s *Service) endAfterRefresh(ctx context.Context, state *SessionState, reason EndReason, now time.Time) error {
+func (s *Service) endAfterRefresh(ctx context.Context, state *SessionState, reason EndReason, client Client, now time.Time) error {
 	mark, err := newID()
 	if err != nil {
 		return err
 	}
 	// RFC 9700 §4.14.2: thief or victim, we cannot tell, so neither keeps the session.
 	_, err = s.store.EndSession(ctx, SessionEnd{
-		SessionID: state.ID, Reason: reason, Now: now, Mark: mark, Event: true,
+		SessionID: state.ID, Reason: reason, Now: now, Client: client, Mark: mark,
 	})
 	if errors.Is(err, ErrNotFound) {
 		return errMovedOn

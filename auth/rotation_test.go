@@ -108,7 +108,7 @@ func TestATokenTwoBehindIsReuseAndEndsTheSession(t *testing.T) {
 		s.wantUnauthenticated(t, first.AccessToken, auth.SessionEnded)
 
 		var kinds []string
-		if err := s.sql(t).Select(&kinds, `SELECT kind FROM session_events`); err != nil {
+		if err := s.sql(t).Select(&kinds, `SELECT reason FROM events WHERE kind = 'SESSION_ENDED'`); err != nil {
 			t.Fatal(err)
 		}
 		want(t, "security events", len(kinds), 1)
@@ -397,7 +397,7 @@ func TestEveryWriteRecognisesItselfWhenItsAnswerWasLost(t *testing.T) {
 	want(t, "late retries", s.state(t, tokens.Session.ID).LateRetryStreak, 1)
 
 	lose("UPDATE sessions", func() {
-		revoked, err := s.RevokeSession(t.Context(), s.mustAuthenticate(t, tokens.AccessToken), tokens.Session.ID)
+		revoked, err := s.RevokeSession(t.Context(), s.mustAuthenticate(t, tokens.AccessToken), tokens.Session.ID, client)
 		if err != nil || !revoked {
 			t.Fatalf("revoke: got %v, %v, want true", revoked, err)
 		}
@@ -414,7 +414,7 @@ func TestEveryWriteRecognisesItselfWhenItsAnswerWasLost(t *testing.T) {
 		}
 	})
 	var events int
-	if err := s.sql(t).Get(&events, `SELECT COUNT(*) FROM session_events`); err != nil {
+	if err := s.sql(t).Get(&events, `SELECT COUNT(*) FROM events WHERE reason = 'REUSE_DETECTED'`); err != nil {
 		t.Fatal(err)
 	}
 	want(t, "security events", events, 1)
@@ -439,7 +439,7 @@ func TestTwoServersAgreeAboutASession(t *testing.T) {
 		another.mustAuthenticate(t, first.AccessToken)
 		second := another.mustRefresh(t, first.RefreshToken)
 		want(t, "same successor", s.mustRefresh(t, first.RefreshToken).RefreshToken.Reveal() == second.RefreshToken.Reveal(), true)
-		if _, _, err := s.RevokeByRefreshToken(t.Context(), first.RefreshToken); err != nil {
+		if _, _, err := s.RevokeByRefreshToken(t.Context(), first.RefreshToken, client); err != nil {
 			t.Fatal(err)
 		}
 		another.wantEnded(t, second.RefreshToken, auth.SignedOut)
@@ -466,7 +466,7 @@ func TestWhatIsNotARefreshTokenOfThisServerChangesNothing(t *testing.T) {
 			if !errors.Is(err, auth.ErrInvalidRefreshToken) {
 				t.Fatalf("got %v, want an invalid refresh token", err)
 			}
-			id, revoked, err := s.RevokeByRefreshToken(t.Context(), auth.Secret(text))
+			id, revoked, err := s.RevokeByRefreshToken(t.Context(), auth.Secret(text), client)
 			if _, malformed := errors.AsType[*auth.InvalidInputError](err); err != nil && !malformed || id != nil || revoked {
 				t.Fatalf("revoke: got %v, %v, %v", id, revoked, err)
 			}

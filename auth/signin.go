@@ -19,7 +19,8 @@ type SignUpRequest struct {
 }
 
 // SignUp makes an account and signs its user in, both or neither.
-// Errors: ErrSignUpClosed, *InvalidInputError, *WeakPasswordError, ErrEmailTaken, ErrUnavailable.
+// Errors: ErrSignUpClosed, *InvalidInputError, *WeakPasswordError, *TooManyAttemptsError, *RateLimitedError,
+// ErrEmailTaken, ErrUnavailable.
 func (s *Service) SignUp(ctx context.Context, request SignUpRequest, client Client) (*Tokens, error) {
 	if s.settings.SignUpClosed {
 		return nil, ErrSignUpClosed
@@ -29,18 +30,32 @@ func (s *Service) SignUp(ctx context.Context, request SignUpRequest, client Clie
 	if err != nil {
 		return nil, err
 	}
-	user, err := s.newUser(ctx, request.Email, request.Password, request.Name, now)
+	user, err := s.newUser(request.Email, request.Password, request.Name, now)
 	if err != nil {
 		return nil, err
+	}
+	attempt, err := s.admit(ctx, client, now)
+	if err != nil {
+		return nil, fmt.Errorf("sign up: %w", err)
+	}
+	defer attempt.leave()
+	if user.PasswordHash, err = s.passwords.hash(ctx, request.Password); err != nil {
+		return nil, fmt.Errorf("sign up: %w", err)
 	}
 	session, refreshToken, err := s.newSession(user.ID, deviceName, request.Delivery, client, now)
 	if err != nil {
 		return nil, err
 	}
+	session.Refund = attempt.refund()
 	if err := s.store.CreateUser(ctx, *user, session); err != nil {
 		return nil, fmt.Errorf("sign up: %w", err)
 	}
-	return s.tokens(session.state(user.User), refreshToken, now)
+	tokens, err := s.tokens(session.state(user.User), refreshToken, now)
+	if err != nil {
+		return nil, err
+	}
+	tokens.DeviceToken = s.keys.newDeviceToken(user.NormalizedEmail, user.PasswordGeneration)
+	return tokens, nil
 }
 
 // LoginRequest is what a person gives to sign in.
@@ -49,57 +64,87 @@ type LoginRequest struct {
 	Password   Secret
 	DeviceName *string
 	Delivery   Delivery // empty: ByBody
+	// DeviceToken is the Tokens.DeviceToken that the client was given last, or anything else.
+	DeviceToken Secret
 }
 
-// Login signs a user in: one read and one write. An unknown address, a disabled account and a wrong
-// password are one answer, after the same work (OWASP Authentication Cheat Sheet).
-// Errors: ErrInvalidCredentials, *InvalidInputError, ErrUnavailable.
+// Login signs a user in. The attempt is counted before its password is looked at, and given back if it succeeds.
+// An unknown address, a disabled account and a wrong password are one answer, after the same work (OWASP
+// Authentication Cheat Sheet).
+// Errors: ErrInvalidCredentials, *InvalidInputError, *TooManyAttemptsError, *RateLimitedError, ErrUnavailable.
 func (s *Service) Login(ctx context.Context, request LoginRequest, client Client) (*Tokens, error) {
 	now := s.now()
 	deviceName, err := label("deviceName", request.DeviceName, maxLabelLength)
 	if err != nil {
 		return nil, err
 	}
-	user, hash, err := s.checkCredentials(ctx, request.Email, request.Password)
+	normal, err := NormalizeEmail(request.Email)
+	if err != nil {
+		return nil, err
+	}
+	device, known := s.keys.parseDeviceToken(request.DeviceToken, normal)
+	own := s.accountBucket(normal)
+	if known {
+		own = s.deviceBucket(device)
+	}
+	attempt, err := s.admit(ctx, client, now, own)
 	if err != nil {
 		return nil, fmt.Errorf("login: %w", err)
+	}
+	defer attempt.leave()
+	user, hash, err := s.userByEmail(ctx, normal)
+	if err != nil {
+		return nil, fmt.Errorf("login: %w", err)
+	}
+	if known && device.passwordGeneration != user.PasswordGeneration { // no longer
+		known = false
+		own = s.accountBucket(normal)
+		attempt.own = &own
+		if err := s.charge(ctx, attempt, []Bucket{own}, now); err != nil {
+			return nil, fmt.Errorf("login: %w", err)
+		}
+	}
+	match, err := s.passwords.verify(ctx, hash, request.Password)
+	if err != nil {
+		return nil, fmt.Errorf("login: %w", err)
+	}
+	if !match {
+		return nil, s.fail(ctx, attempt, LoginFailed, user.ID, client, now)
 	}
 	session, refreshToken, err := s.newSession(user.ID, deviceName, request.Delivery, client, now)
 	if err != nil {
 		return nil, err
 	}
+	session.Refund = attempt.refund()
 	err = s.store.CreateSession(ctx, *session, hash)
 	if errors.Is(err, ErrNotFound) { // disabled, or the password was changed, since it was read
-		return nil, ErrInvalidCredentials
+		return nil, s.fail(ctx, attempt, LoginFailed, user.ID, client, now)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("login: %w", err)
 	}
 	s.renewHash(ctx, user, hash, request.Password)
-	return s.tokens(session.state(*user), refreshToken, now)
+	tokens, err := s.tokens(session.state(*user), refreshToken, now)
+	if err != nil {
+		return nil, err
+	}
+	if !known {
+		tokens.DeviceToken = s.keys.newDeviceToken(normal, user.PasswordGeneration)
+	}
+	return tokens, nil
 }
 
-// checkCredentials returns the user whom an address and a password belong to, and the hash that says so.
-func (s *Service) checkCredentials(ctx context.Context, email string, password Secret) (*User, string, error) {
-	normal, err := NormalizeEmail(email)
-	if err != nil {
-		return nil, "", err
-	}
-	user, hash, err := s.store.UserByEmail(ctx, normal)
+// userByEmail returns the user with an address and the hash that lets the user in: none where the user is
+// disabled. Where there is no such user it is one without an id.
+func (s *Service) userByEmail(ctx context.Context, normalizedEmail string) (*User, string, error) {
+	user, hash, err := s.store.UserByEmail(ctx, normalizedEmail)
 	switch {
 	case errors.Is(err, ErrNotFound):
-		user, hash = &User{}, ""
+		return &User{}, "", nil
 	case err != nil:
 		return nil, "", err
 	case user.DisabledAt != nil:
 		hash = ""
-	}
-	match, err := s.passwords.verify(ctx, hash, password)
-	if err != nil {
-		return nil, "", err
-	}
-	if !match {
-		return nil, "", ErrInvalidCredentials
 	}
 	return user, hash, nil
 }

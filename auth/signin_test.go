@@ -351,7 +351,7 @@ func TestAUserSeesTheLiveSessionsAndWhichOneIsCurrent(t *testing.T) {
 		s.clock.Advance(time.Minute)
 		third := s.mustLogin(t, email)
 		principal := s.mustAuthenticate(t, first.AccessToken)
-		if _, err := s.RevokeSession(t.Context(), principal, third.Session.ID); err != nil {
+		if _, err := s.RevokeSession(t.Context(), principal, third.Session.ID, client); err != nil {
 			t.Fatal(err)
 		}
 		sessions, err := s.Sessions(t.Context(), &principal.User)

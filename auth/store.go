@@ -17,34 +17,37 @@ import (
 type Store interface {
 	UserStore
 	SessionStore
+	EventStore
+	ThrottleStore
 	KeyStore
 }
 
 // UserStore keeps people.
 type UserStore interface {
-	// CreateUser stores a user and, where session is not nil, a first session of that user.
-	// Errors: ErrEmailTaken.
+	// CreateUser stores a user and, where session is not nil, a first session of that user, and records the
+	// SignedUp. Errors: ErrEmailTaken.
 	CreateUser(ctx context.Context, user NewUser, session *NewSession) error
 	// UserByEmail returns the user with a normalised address and the password hash. Errors: ErrNotFound.
 	UserByEmail(ctx context.Context, normalizedEmail string) (*User, string, error)
 	// ReplacePasswordHash stores a new hash where the old one still stands, and otherwise does nothing.
 	ReplacePasswordHash(ctx context.Context, userID uuid.UUID, oldHash, newHash string) error
 	// ChangePassword replaces a password hash, counts the password generations of the user and of the
-	// session that is kept, and ends the user's other live sessions. It returns how many it ended.
+	// session that is kept, ends the user's other live sessions, and records the PasswordWasChanged. It
+	// returns how many it ended.
 	// Errors: ErrNotFound where another hash stands, the user is disabled or the session that is to be kept
 	// is revoked, and then it does none of all this.
 	ChangePassword(ctx context.Context, change PasswordChange) (int, error)
 	// Users returns users by normalised address, after the one that is given.
 	Users(ctx context.Context, after string, limit int) ([]User, error)
-	// DisableUser disables a user and ends the user's live sessions with the reason UserDisabled. It
-	// returns how many it ended; mark is that of SessionEnd. Errors: ErrNotFound.
-	DisableUser(ctx context.Context, normalizedEmail string, now time.Time, mark uuid.UUID) (int, error)
+	// DisableUser disables a user, ends the user's live sessions with the reason UserDisabled, and records the
+	// UserWasDisabled. It returns how many it ended. Errors: ErrNotFound.
+	DisableUser(ctx context.Context, act AdminAct) (int, error)
 }
 
 // SessionStore keeps sessions, one row each.
 type SessionStore interface {
 	// CreateSession stores a session if its user is enabled and still has the password hash that the
-	// user was let in by. Errors: ErrNotFound where not.
+	// user was let in by, and records the LoggedIn. Errors: ErrNotFound where not.
 	CreateSession(ctx context.Context, session NewSession, passwordHash string) error
 	// Session returns a session, live or not, with its user. Errors: ErrNotFound.
 	Session(ctx context.Context, id uuid.UUID) (*SessionState, error)
@@ -57,10 +60,12 @@ type SessionStore interface {
 	// and returns the session as it then is. Errors: ErrNotFound where the session was revoked or has
 	// another generation.
 	CountLateRetry(ctx context.Context, id uuid.UUID, generation uint32) (*SessionState, error)
-	// EndSession revokes a session that was not revoked before, and returns it as it then is.
-	// Errors: ErrNotFound where it was, where there is none, or where it is not the given user's.
+	// EndSession revokes a session that was not revoked before, records the SessionWasEnded, and returns the
+	// session as it then is. Errors: ErrNotFound where it was, where there is none, or where it is not the
+	// given user's.
 	EndSession(ctx context.Context, end SessionEnd) (*SessionState, error)
-	// EndOtherSessions revokes the live sessions of a user but one. It returns how many it ended.
+	// EndOtherSessions revokes the live sessions of a user but one, and records the SessionsWereEnded unless
+	// there was none. It returns how many it ended.
 	EndOtherSessions(ctx context.Context, end OthersEnd) (int, error)
 	// Confirm records which generation a client has shown to have. It never goes back.
 	Confirm(ctx context.Context, confirmation Confirmation) error
@@ -89,6 +94,7 @@ type NewSession struct {
 	IdleExpiresAt time.Time
 	RefreshHash   []byte
 	RefreshKeyID  string
+	Refund        Refund // of the attempt that let it in
 }
 
 // Rotation is the step of a session from one generation to the next.
@@ -112,11 +118,10 @@ type SessionEnd struct {
 	UserID    *uuid.UUID // guard, where it is not nil: whose session it must be
 	Reason    EndReason
 	Now       time.Time
+	Client    Client // where it came from
 	// Mark is a fresh id, stored with the revocation: the same end that runs twice, because the answer
-	// of the first was lost, knows its own effect by it.
+	// of the first was lost, knows its own effect by it. It is the id of the Event too.
 	Mark uuid.UUID
-	// Event is whether to record the end as a security event in the same transaction.
-	Event bool
 }
 
 // OthersEnd is the revocation of all sessions of a user but one.
@@ -125,7 +130,17 @@ type OthersEnd struct {
 	Except uuid.UUID // the session that goes on
 	Reason EndReason
 	Now    time.Time
+	Client Client
 	Mark   uuid.UUID // as that of SessionEnd
+}
+
+// AdminAct is what an administrator or an operator does to a user.
+type AdminAct struct {
+	UserID  uuid.UUID
+	ActorID *uuid.UUID // as that of Event
+	Now     time.Time
+	Client  Client
+	Mark    uuid.UUID // as that of SessionEnd
 }
 
 // PasswordChange is a new password of a user, and the end of what the old one let in.
@@ -133,6 +148,7 @@ type PasswordChange struct {
 	OthersEnd
 	OldHash string // guard: the hash that stands
 	NewHash string
+	Refund  Refund // of the attempt with the current password
 }
 
 // Confirmation is the proof that a client holds a generation.

@@ -26,8 +26,7 @@ type User struct {
 	Role       Role
 	CreatedAt  time.Time
 	DisabledAt *time.Time // nil while the account is enabled
-	// PasswordGeneration counts the passwords that the user has had, from 1. It is 0 in a User that was not
-	// read through a session.
+	// PasswordGeneration counts the passwords that the user has had, from 1. It is 0 in a User of a list.
 	PasswordGeneration int
 	SessionID          uuid.UUID // the session that the user was read through, uuid.Nil where none
 }
@@ -35,9 +34,12 @@ type User struct {
 // AddUser makes an account without signing anyone in. The operator's counterpart of SignUp: it works
 // while sign-up is closed. Errors: *InvalidInputError, *WeakPasswordError, ErrEmailTaken.
 func (s *Service) AddUser(ctx context.Context, email string, password Secret) (*User, error) {
-	user, err := s.newUser(ctx, email, password, nil, s.now())
+	user, err := s.newUser(email, password, nil, s.now())
 	if err != nil {
 		return nil, err
+	}
+	if user.PasswordHash, err = s.passwords.hash(ctx, password); err != nil {
+		return nil, fmt.Errorf("add user: %w", err)
 	}
 	if err := s.store.CreateUser(ctx, *user, nil); err != nil {
 		return nil, fmt.Errorf("add user: %w", err)
@@ -70,22 +72,26 @@ func (s *Service) DisableUser(ctx context.Context, email string) (ended int, err
 	if err != nil {
 		return 0, err
 	}
-	mark, err := newID()
-	if err != nil {
-		return 0, err
-	}
-	ended, err = s.store.DisableUser(ctx, normal, s.now(), mark)
+	user, _, err := s.store.UserByEmail(ctx, normal)
 	if errors.Is(err, ErrNotFound) {
 		return 0, &InvalidInputError{Field: "email", Problem: "nobody has this address"}
 	}
 	if err != nil {
 		return 0, fmt.Errorf("disable user: %w", err)
 	}
+	mark, err := newID()
+	if err != nil {
+		return 0, err
+	}
+	ended, err = s.store.DisableUser(ctx, AdminAct{UserID: user.ID, Now: s.now(), Mark: mark})
+	if err != nil {
+		return 0, fmt.Errorf("disable user: %w", err)
+	}
 	return ended, nil
 }
 
-// newUser checks what a person typed and hashes the password.
-func (s *Service) newUser(ctx context.Context, email string, password Secret, name *string, now time.Time) (*NewUser, error) {
+// newUser checks what a person typed. It leaves the PasswordHash to the caller.
+func (s *Service) newUser(email string, password Secret, name *string, now time.Time) (*NewUser, error) {
 	normal, err := NormalizeEmail(email)
 	if err != nil {
 		return nil, err
@@ -101,13 +107,8 @@ func (s *Service) newUser(ctx context.Context, email string, password Secret, na
 	if err != nil {
 		return nil, err
 	}
-	hash, err := s.passwords.hash(ctx, password)
-	if err != nil {
-		return nil, err
-	}
 	return &NewUser{
-		User:            User{ID: id, Email: email, Name: name, Role: RoleUser, CreatedAt: now},
+		User:            User{ID: id, Email: email, Name: name, Role: RoleUser, CreatedAt: now, PasswordGeneration: 1},
 		NormalizedEmail: normal,
-		PasswordHash:    hash,
 	}, nil
 }

@@ -3,6 +3,7 @@ package config
 
 import (
 	"log/slog"
+	"net/netip"
 	"time"
 )
 
@@ -14,6 +15,12 @@ const (
 	Development Mode = "development" // on this machine, with defaults that suit it
 	Production  Mode = "production"  // unsafe settings are refused
 )
+
+// Limit is a number of attempts within a time. The zero value is none.
+type Limit struct {
+	Attempts int
+	Per      time.Duration
+}
 
 // Config is what an operator has chosen. Load has validated it.
 type Config struct {
@@ -37,10 +44,13 @@ type Config struct {
 
 	SignUpOpen        bool
 	PasswordMinLength int // code points
+	LoginLimit        Limit
+	LoginIPLimit      Limit
 	Introspection     bool
 	Explorer          bool     // only with Introspection
 	AllowedOrigins    []string // of pages, each scheme://host or scheme://host:port
 	SecureCookies     bool     // false only in development
+	TrustedProxies    []netip.Prefix
 
 	MetricsListen   string // host:port, or empty
 	ShutdownTimeout time.Duration

@@ -59,6 +59,12 @@ var variables = []variable{
 		takes: "open or closed", set: oneOf(func(c *Config, value string) { c.SignUpOpen = value == "open" }, "open", "closed")},
 	{name: "PASSWORD_MIN_LENGTH", fallback: "15", meaning: "the fewest characters of a new password",
 		takes: "a number from 8 to 128", set: setPasswordMinLength},
+	{name: "LOGIN_LIMIT", fallback: "10/15m", meaning: "how many wrong passwords per account, or device of it, in how long",
+		takes: limitTakes, set: limit(func(c *Config) *Limit { return &c.LoginLimit })},
+	{name: "LOGIN_IP_LIMIT", fallback: "100/15m", meaning: "how many per network address",
+		takes: limitTakes, set: limit(func(c *Config) *Limit { return &c.LoginIPLimit })},
+	{name: "TRUSTED_PROXIES", meaning: "the networks of your proxies, whose X-Forwarded-For is believed, with commas between",
+		takes: "addresses or networks such as 10.0.0.0/8, with commas between", set: setTrustedProxies},
 	{name: "INTROSPECTION", fallback: "[on in development]", meaning: "whether clients may ask for the schema",
 		takes: "on or off", set: onOff(func(c *Config) *bool { return &c.Introspection })},
 	{name: "EXPLORER", fallback: "[on in development]", meaning: "whether / is a page to explore the schema with",
@@ -271,6 +277,46 @@ func setPasswordMinLength(c *Config, value string) bool {
 	length, err := strconv.Atoi(value)
 	c.PasswordMinLength = length
 	return err == nil && length >= 8 && length <= 128
+}
+
+const limitTakes = "a number of attempts and a duration from 1s to 24h, such as 10/15m, or off"
+
+func limit(field func(*Config) *Limit) func(*Config, string) bool {
+	return func(c *Config, value string) bool {
+		if value == "off" {
+			return true
+		}
+		number, span, _ := strings.Cut(value, "/")
+		attempts, err := strconv.Atoi(number)
+		if err != nil || attempts < 1 || attempts > 1_000_000 {
+			return false
+		}
+		per, err := time.ParseDuration(span)
+		*field(c) = Limit{Attempts: attempts, Per: per}
+		return err == nil && per >= time.Second && per <= 24*time.Hour
+	}
+}
+
+func setTrustedProxies(c *Config, value string) bool {
+	if value == "" {
+		return true
+	}
+	for entry := range strings.SplitSeq(value, ",") {
+		text := strings.TrimSpace(entry)
+		network, err := netip.ParsePrefix(text)
+		if err != nil {
+			address, err := netip.ParseAddr(text)
+			if err != nil || address.Zone() != "" {
+				return false
+			}
+			network = netip.PrefixFrom(address, address.BitLen())
+		}
+		if network.Addr().Is4In6() { // an address is compared unmapped
+			return false
+		}
+		c.TrustedProxies = append(c.TrustedProxies, network.Masked())
+	}
+	return true
 }
 
 // onOff is on in development where nothing is said.

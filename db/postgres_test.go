@@ -146,7 +146,7 @@ func TestAServerThatStopsAnsweringCostsNoMoreThanTheTimeout(t *testing.T) {
 		"read":  func() error { _, err := store.Session(t.Context(), session.ID); return err },
 		"write": func() error { _, err := store.Rotate(t.Context(), rotation(session)); return err },
 		"transaction": func() error {
-			_, err := store.DisableUser(t.Context(), user.NormalizedEmail, now, uuid.New())
+			_, err := store.DisableUser(t.Context(), auth.AdminAct{UserID: user.ID, Now: now, Mark: uuid.New()})
 			return err
 		},
 	} {

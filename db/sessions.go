@@ -128,15 +128,32 @@ func insertSession(ctx context.Context, on queries, session *auth.NewSession, pa
 
 // CreateSession implements auth.SessionStore.
 func (s *Store) CreateSession(ctx context.Context, session auth.NewSession, passwordHash string) error {
-	return s.do(ctx, func(ctx context.Context) error {
-		added, err := insertSession(ctx, s.writer(), &session, passwordHash)
-		if err != nil || added == 1 {
+	return s.transact(ctx, func(ctx context.Context, tx queries) error {
+		added, err := insertSession(ctx, tx, &session, passwordHash)
+		if err != nil {
 			return err
 		}
-		// None, or our own statement ran and its answer was lost.
-		var id uuid.UUID
-		return s.writer().get(ctx, &id, `SELECT id FROM sessions WHERE id = ?`, session.ID)
+		if added == 0 { // none, or our own transaction was committed, and its answer was lost
+			var id uuid.UUID
+			return tx.get(ctx, &id, `SELECT id FROM sessions WHERE id = ?`, session.ID)
+		}
+		if err := refund(ctx, tx, session.Refund); err != nil {
+			return err
+		}
+		return record(ctx, tx, signIn(auth.LoggedIn, &session))
 	})
+}
+
+// signIn is the event of a session that begins. A session begins once, so its id does for the event too.
+func signIn(kind auth.EventKind, session *auth.NewSession) newEvent {
+	e := newEvent{id: session.ID, userID: session.UserID, kind: kind, sessionID: &session.ID, now: session.CreatedAt}
+	if session.UserAgent != nil {
+		e.client.UserAgent = *session.UserAgent
+	}
+	if session.IP != nil {
+		e.client.IP = *session.IP
+	}
+	return e
 }
 
 // Session implements auth.SessionStore.
@@ -213,19 +230,16 @@ func (s *Store) EndSession(ctx context.Context, end auth.SessionEnd) (*auth.Sess
 		args = append(args, *end.UserID)
 	}
 	statement += ` RETURNING ` + stateColumns
-	if !end.Event {
-		return s.change(ctx, end.SessionID, statement, args...)
-	}
 	var row stateRow
 	err := s.do(ctx, s.inTurn(end.SessionID, s.inTransaction(func(ctx context.Context, tx queries) error {
 		row = stateRow{}
 		if err := tx.get(ctx, &row, statement, args...); err != nil {
 			return err
 		}
-		_, err := tx.exec(ctx, `
-			INSERT INTO session_events (id, session_id, kind, created_at) VALUES (?, ?, ?, ?)
-			ON CONFLICT (id) DO NOTHING`, end.Mark, end.SessionID, end.Reason, end.Now)
-		return err
+		return record(ctx, tx, newEvent{
+			id: end.Mark, userID: row.UserID, kind: auth.SessionWasEnded, sessionID: &end.SessionID,
+			reason: end.Reason, client: end.Client, now: end.Now,
+		})
 	})))
 	if err != nil {
 		return nil, err
@@ -235,9 +249,15 @@ func (s *Store) EndSession(ctx context.Context, end auth.SessionEnd) (*auth.Sess
 
 // EndOtherSessions implements auth.SessionStore.
 func (s *Store) EndOtherSessions(ctx context.Context, end auth.OthersEnd) (ended int, err error) {
-	err = s.do(ctx, func(ctx context.Context) error {
-		ended, err = endSessions(ctx, s.writer(), end)
-		return err
+	err = s.transact(ctx, func(ctx context.Context, tx queries) error {
+		ended, err = endSessions(ctx, tx, end)
+		if err != nil || ended == 0 {
+			return err
+		}
+		return record(ctx, tx, newEvent{
+			id: end.Mark, userID: end.UserID, kind: auth.SessionsWereEnded, sessionID: &end.Except,
+			reason: end.Reason, ended: &ended, client: end.Client, now: end.Now,
+		})
 	})
 	return ended, err
 }

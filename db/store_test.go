@@ -157,7 +157,7 @@ func TestASessionBeginsOnlyWithTheHashThatLetItsUserIn(t *testing.T) {
 		check(t, store.ReplacePasswordHash(t.Context(), user.ID, "another", "new")) // does nothing
 		check(t, store.ReplacePasswordHash(t.Context(), user.ID, "hash", "new"))
 		wantNotFound(t, "with the old hash", store.CreateSession(t.Context(), newSession(user.ID), "hash"))
-		ended, err := store.DisableUser(t.Context(), user.NormalizedEmail, now.Add(time.Minute), uuid.New())
+		ended, err := store.DisableUser(t.Context(), auth.AdminAct{UserID: user.ID, Now: now.Add(time.Minute), Mark: uuid.New()})
 		check(t, err)
 		want(t, "ended", ended, 2)
 		wantNotFound(t, "of a disabled user", store.CreateSession(t.Context(), newSession(user.ID), "new"))
@@ -217,7 +217,7 @@ func TestNoSessionIsRotatedThatIsOver(t *testing.T) {
 		another := newUser("grace@example.com")
 		theirs := newSession(another.ID)
 		check(t, store.CreateUser(t.Context(), another, &theirs))
-		_, err = store.DisableUser(t.Context(), another.NormalizedEmail, now, uuid.New())
+		_, err = store.DisableUser(t.Context(), auth.AdminAct{UserID: another.ID, Now: now, Mark: uuid.New()})
 		check(t, err)
 		_, err = store.Rotate(t.Context(), rotation(theirs))
 		wantNotFound(t, "of a disabled user", err)
@@ -277,7 +277,7 @@ func TestASessionEndsOnceAndKnowsItsOwnEnd(t *testing.T) {
 		end := auth.SessionEnd{SessionID: session.ID, UserID: &stranger, Reason: auth.Revoked, Now: now.Add(time.Minute), Mark: uuid.New()}
 		_, err := store.EndSession(t.Context(), end)
 		wantNotFound(t, "by a stranger", err)
-		end.UserID, end.Event = &user.ID, true
+		end.UserID = &user.ID
 		for range 2 { // the same end, once more
 			state, err := store.EndSession(t.Context(), end)
 			check(t, err)
@@ -323,11 +323,11 @@ func TestDisablingTwiceEndsNothingAndKnowsItsOwnEffect(t *testing.T) {
 	each(t, func(t *testing.T, store *db.Store, user auth.NewUser, _ auth.NewSession) {
 		mark := uuid.New()
 		for _, m := range []uuid.UUID{mark, mark} { // the same one, once more
-			ended, err := store.DisableUser(t.Context(), user.NormalizedEmail, now, m)
+			ended, err := store.DisableUser(t.Context(), auth.AdminAct{UserID: user.ID, Now: now, Mark: m})
 			check(t, err)
 			want(t, "ended", ended, 1)
 		}
-		ended, err := store.DisableUser(t.Context(), user.NormalizedEmail, now.Add(time.Hour), uuid.New())
+		ended, err := store.DisableUser(t.Context(), auth.AdminAct{UserID: user.ID, Now: now.Add(time.Hour), Mark: uuid.New()})
 		check(t, err)
 		want(t, "ended", ended, 0)
 		found, _, err := store.UserByEmail(t.Context(), user.NormalizedEmail)

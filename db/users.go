@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"time"
 
 	"github.com/google/uuid"
 
@@ -53,8 +52,13 @@ func (s *Store) CreateUser(ctx context.Context, user auth.NewUser, session *auth
 		if session == nil {
 			return nil
 		}
-		_, err = insertSession(ctx, tx, session, user.PasswordHash)
-		return err
+		if _, err := insertSession(ctx, tx, session, user.PasswordHash); err != nil {
+			return err
+		}
+		if err := refund(ctx, tx, session.Refund); err != nil {
+			return err
+		}
+		return record(ctx, tx, signIn(auth.SignedUp, session))
 	})
 }
 
@@ -62,16 +66,18 @@ func (s *Store) CreateUser(ctx context.Context, user auth.NewUser, session *auth
 func (s *Store) UserByEmail(ctx context.Context, normalizedEmail string) (*auth.User, string, error) {
 	var row struct {
 		userRow
-		PasswordHash string `db:"password_hash"`
+		PasswordGeneration int    `db:"password_generation"`
+		PasswordHash       string `db:"password_hash"`
 	}
 	err := s.do(ctx, func(ctx context.Context) error {
 		return s.reader().get(ctx, &row,
-			`SELECT `+userColumns+`, password_hash FROM users WHERE normalized_email = ?`, normalizedEmail)
+			`SELECT `+userColumns+`, password_generation, password_hash FROM users WHERE normalized_email = ?`, normalizedEmail)
 	})
 	if err != nil {
 		return nil, "", err
 	}
 	user := row.user()
+	user.PasswordGeneration = row.PasswordGeneration
 	return &user, row.PasswordHash, nil
 }
 
@@ -92,6 +98,7 @@ func (s *Store) ChangePassword(ctx context.Context, change auth.PasswordChange) 
 			UPDATE users SET password_hash = ?, password_generation = password_generation + 1
 			WHERE id = ? AND password_hash = ? AND disabled_at IS NULL
 			RETURNING password_generation`, change.NewHash, change.UserID, change.OldHash)
+		changed := err == nil
 		if errors.Is(err, sql.ErrNoRows) { // or our own transaction was committed, and its answer was lost
 			err = tx.get(ctx, &generation, `SELECT password_generation FROM users WHERE id = ? AND password_hash = ?`, change.UserID, change.NewHash)
 		}
@@ -106,8 +113,18 @@ func (s *Store) ChangePassword(ctx context.Context, change auth.PasswordChange) 
 		if kept == 0 {
 			return sql.ErrNoRows
 		}
-		ended, err = endSessions(ctx, tx, change.OthersEnd)
-		return err
+		if changed {
+			if err := refund(ctx, tx, change.Refund); err != nil {
+				return err
+			}
+		}
+		if ended, err = endSessions(ctx, tx, change.OthersEnd); err != nil {
+			return err
+		}
+		return record(ctx, tx, newEvent{
+			id: change.Mark, userID: change.UserID, kind: auth.PasswordWasChanged, sessionID: &change.Except,
+			ended: &ended, client: change.Client, now: change.Now,
+		})
 	})
 	return ended, err
 }
@@ -131,16 +148,22 @@ func (s *Store) Users(ctx context.Context, after string, limit int) ([]auth.User
 }
 
 // DisableUser implements auth.UserStore.
-func (s *Store) DisableUser(ctx context.Context, normalizedEmail string, now time.Time, mark uuid.UUID) (ended int, err error) {
+func (s *Store) DisableUser(ctx context.Context, act auth.AdminAct) (ended int, err error) {
 	err = s.transact(ctx, func(ctx context.Context, tx queries) error {
 		var id uuid.UUID
 		err := tx.get(ctx, &id,
-			`UPDATE users SET disabled_at = COALESCE(disabled_at, ?) WHERE normalized_email = ? RETURNING id`, now, normalizedEmail)
+			`UPDATE users SET disabled_at = COALESCE(disabled_at, ?) WHERE id = ? RETURNING id`, act.Now, act.UserID)
 		if err != nil {
 			return err
 		}
-		ended, err = endSessions(ctx, tx, auth.OthersEnd{UserID: id, Reason: auth.UserDisabled, Now: now, Mark: mark})
-		return err
+		ended, err = endSessions(ctx, tx, auth.OthersEnd{UserID: id, Reason: auth.UserDisabled, Now: act.Now, Mark: act.Mark})
+		if err != nil {
+			return err
+		}
+		return record(ctx, tx, newEvent{
+			id: act.Mark, userID: id, kind: auth.UserWasDisabled, actorID: act.ActorID,
+			ended: &ended, client: act.Client, now: act.Now,
+		})
 	})
 	return ended, err
 }

@@ -28,6 +28,7 @@ const (
 	ParseFailed         Code = errcode.ParseFailed
 	ValidationFailed    Code = errcode.ValidationFailed
 	OperationTooLarge   Code = "OPERATION_TOO_LARGE"
+	RateLimited         Code = "RATE_LIMITED"
 	Unavailable         Code = "UNAVAILABLE"
 	InternalServerError Code = "INTERNAL_SERVER_ERROR"
 )
@@ -85,6 +86,10 @@ func (p *presenter) present(ctx context.Context, err error) *gqlerror.Error {
 		shown.Extensions["reason"] = unauthenticated.Reason
 		kind += ":" + string(unauthenticated.Reason)
 	}
+	var limited *auth.RateLimitedError
+	if errors.As(err, &limited) {
+		shown.Extensions["retryAt"] = scalar.FormatDateTime(limited.RetryAt)
+	}
 	p.refusals.Count(kind)
 	switch {
 	case code == Unavailable:
@@ -102,6 +107,7 @@ func (p *presenter) classify(err error, given *gqlerror.Error) (Code, string) {
 		invalid         *auth.InvalidInputError
 		unreadable      *scalar.Error
 		tooLarge        *tooLargeError
+		limited         *auth.RateLimitedError
 	)
 	switch {
 	case errors.As(err, &unauthenticated):
@@ -110,6 +116,8 @@ func (p *presenter) classify(err error, given *gqlerror.Error) (Code, string) {
 		return Forbidden, "This is not allowed."
 	case errors.Is(err, auth.ErrUnavailable):
 		return Unavailable, "The service cannot answer at the moment. Nothing is lost: try again."
+	case errors.As(err, &limited):
+		return RateLimited, "The service has too much to do at the moment. Nothing was counted: try again."
 	case errors.As(err, &invalid):
 		return BadUserInput, fmt.Sprintf("%s %s.", invalid.Field, invalid.Problem)
 	case errors.As(err, &unreadable):

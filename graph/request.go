@@ -18,6 +18,7 @@ type Request struct {
 	Client       auth.Client
 	AccessToken  *auth.Secret // nil where the request brings none; not verified
 	RefreshToken *auth.Secret // that of the cookie, nil where the request brings none; not verified
+	DeviceToken  auth.Secret  // that of the cookie, empty where the request brings none; not verified
 
 	// Cookies are what the answer is to do to the client's cookies. The edge reads it once the operation
 	// is executed.
@@ -34,6 +35,7 @@ type Cookies struct {
 	RefreshToken *auth.Secret  // to be set, where it is not nil
 	MaxAge       time.Duration // of those that are set
 	Clear        bool          // whether those that are not set are to be taken back
+	DeviceToken  *auth.Secret  // to be set, where it is not nil. It outlives sessions
 }
 
 type requestKey struct{}

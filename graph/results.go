@@ -36,6 +36,9 @@ func (r *Resolver) resultOf(ctx context.Context, tokens *auth.Tokens, err error)
 	// Each token goes one way only: what a cookie hides from scripts must not stand in the body too.
 	cookies := &requestOf(ctx).Cookies
 	*cookies = Cookies{MaxAge: tokens.RefreshTokenExpiresAt.Sub(tokens.IssuedAt)}
+	if tokens.DeviceToken != "" {
+		cookies.DeviceToken = &tokens.DeviceToken
+	}
 	switch tokens.Session.Delivery {
 	case auth.ByCookies:
 		cookies.AccessToken, cookies.RefreshToken = &tokens.AccessToken, &tokens.RefreshToken
@@ -53,6 +56,7 @@ func (r *Resolver) failureOf(err error) (failure, error) {
 	var (
 		weak  *auth.WeakPasswordError
 		ended *auth.SessionEndedError
+		many  *auth.TooManyAttemptsError
 	)
 	switch {
 	case errors.Is(err, auth.ErrInvalidCredentials):
@@ -67,6 +71,13 @@ func (r *Resolver) failureOf(err error) (failure, error) {
 		return r.refuse(generated.AuthFailureCodeSignUpClosed, "This server opens no accounts by itself.")
 	case errors.As(err, &weak):
 		return r.refuse(generated.AuthFailureCodeWeakPassword, weak.Problem)
+	case errors.As(err, &many):
+		r.refusals.Count(string(generated.AuthFailureCodeTooManyAttempts))
+		return generated.AuthFailure{
+			Code:    generated.AuthFailureCodeTooManyAttempts,
+			Message: "There were too many attempts. Try again later.",
+			RetryAt: &many.RetryAt,
+		}, nil
 	case errors.As(err, &ended):
 		r.refusals.Count(string(ended.Reason))
 		return generated.AuthFailure{

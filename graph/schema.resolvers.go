@@ -23,6 +23,7 @@ func (r *mutationResolver) SignUp(ctx context.Context, input generated.SignUpInp
 func (r *mutationResolver) Login(ctx context.Context, input generated.LoginInput) (generated.LoginResult, error) {
 	tokens, err := r.service.Login(ctx, auth.LoginRequest{
 		Email: input.Email, Password: input.Password, DeviceName: input.DeviceName, Delivery: input.Delivery,
+		DeviceToken: requestOf(ctx).DeviceToken,
 	}, requestOf(ctx).Client)
 	return r.resultOf(ctx, tokens, err)
 }
@@ -65,7 +66,7 @@ func (r *mutationResolver) RevokeOtherSessions(ctx context.Context) (*generated.
 	if err != nil {
 		return nil, err
 	}
-	ended, err := r.service.RevokeOtherSessions(ctx, principal)
+	ended, err := r.service.RevokeOtherSessions(ctx, principal, requestOf(ctx).Client)
 	if err != nil {
 		return nil, err
 	}
@@ -78,7 +79,7 @@ func (r *mutationResolver) ChangePassword(ctx context.Context, input generated.C
 	if err != nil {
 		return nil, err
 	}
-	ended, err := r.service.ChangePassword(ctx, principal, input.CurrentPassword, input.NewPassword)
+	ended, err := r.service.ChangePassword(ctx, principal, input.CurrentPassword, input.NewPassword, requestOf(ctx).Client)
 	if err != nil {
 		return r.failureOf(err)
 	}
@@ -97,6 +98,15 @@ func (r *queryResolver) Me(ctx context.Context) (*auth.User, error) {
 // Sessions resolves User.sessions.
 func (r *userResolver) Sessions(ctx context.Context, obj *auth.User) ([]auth.Session, error) {
 	return r.service.Sessions(ctx, obj)
+}
+
+// SessionEvents resolves User.sessionEvents.
+func (r *userResolver) SessionEvents(ctx context.Context, obj *auth.User, first *int, after *string) (*generated.SessionEventConnection, error) {
+	page, err := r.service.Events(ctx, obj, pageSize(first), after)
+	if err != nil {
+		return nil, err
+	}
+	return eventConnection(page, after), nil
 }
 
 // Mutation returns generated.MutationResolver implementation.

@@ -28,7 +28,7 @@ func (r *Resolver) signOut(ctx context.Context) (*generated.RevokeSessionPayload
 }
 
 func (r *Resolver) revoke(ctx context.Context, principal *auth.Principal, id uuid.UUID) (*generated.RevokeSessionPayload, error) {
-	revoked, err := r.service.RevokeSession(ctx, principal, id)
+	revoked, err := r.service.RevokeSession(ctx, principal, id, requestOf(ctx).Client)
 	if err != nil {
 		return nil, err
 	}
@@ -37,7 +37,7 @@ func (r *Resolver) revoke(ctx context.Context, principal *auth.Principal, id uui
 }
 
 func (r *Resolver) revokeByRefreshToken(ctx context.Context, token auth.Secret) (*generated.RevokeSessionPayload, error) {
-	id, revoked, err := r.service.RevokeByRefreshToken(ctx, token)
+	id, revoked, err := r.service.RevokeByRefreshToken(ctx, token, requestOf(ctx).Client)
 	if err != nil {
 		return nil, err
 	}

@@ -346,7 +346,7 @@ func contents(t *testing.T, databaseURL string) string {
 	t.Helper()
 	pool := dbtest.Open(t, databaseURL)
 	var text strings.Builder
-	for _, table := range []string{"users", "sessions", "session_events", "keys"} {
+	for _, table := range []string{"users", "sessions", "events", "keys"} {
 		rows, err := pool.Query("SELECT * FROM " + table + " ORDER BY 1, 2")
 		if err != nil {
 			t.Fatal(err)

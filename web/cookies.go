@@ -18,6 +18,7 @@ type cookies struct {
 
 func (c cookies) accessToken() string  { return c.name("latchkey-access") }
 func (c cookies) refreshToken() string { return c.name("latchkey-refresh") }
+func (c cookies) deviceToken() string  { return c.name("latchkey-device") }
 
 func (c cookies) name(base string) string {
 	if c.insecure {
@@ -25,6 +26,9 @@ func (c cookies) name(base string) string {
 	}
 	return "__Host-" + base
 }
+
+// deviceAge is how long a device is remembered, the longest that browsers allow (RFC 6265bis §5.5).
+const deviceAge = 400 * 24 * time.Hour
 
 // read returns the value of a cookie, or nil where there is none. Of two cookies of one name a neighbouring
 // host may have planted either, so there is none to believe: errTwoCredentials.
@@ -52,6 +56,9 @@ func (c cookies) write(w http.ResponseWriter, r *http.Request, changes graph.Coo
 		case changes.Clear && len(r.CookiesNamed(cookie.name)) > 0:
 			c.set(w, cookie.name, "", -1)
 		}
+	}
+	if changes.DeviceToken != nil {
+		c.set(w, c.deviceToken(), changes.DeviceToken.Reveal(), int(deviceAge.Seconds()))
 	}
 }
 

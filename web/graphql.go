@@ -2,6 +2,7 @@ package web
 
 import (
 	"encoding/json"
+	"errors"
 	"net/http"
 	"strconv"
 
@@ -13,7 +14,7 @@ import (
 	"latchkey/graph"
 )
 
-// retryAfter is the Retry-After of an answer that has the code UNAVAILABLE, in seconds.
+// retryAfter is the Retry-After of an answer that has the code UNAVAILABLE or RATE_LIMITED, in seconds.
 const retryAfter = 2
 
 // graphql answers POST /graphql and, for queries, GET. What executed is HTTP 200, its errors included: a
@@ -63,12 +64,16 @@ func (e *Edge) graphql(w http.ResponseWriter, r *http.Request) {
 // credentials returns what is known of a request, unless it brings two credentials of one kind or comes from
 // a page that may not send it.
 func (e *Edge) credentials(r *http.Request) (*graph.Request, *refusal) {
-	request := &graph.Request{ID: requestID(r), Client: clientOf(r)}
+	request := &graph.Request{ID: requestID(r), Client: e.clientOf(r)}
 	accessCookie, err := e.cookies.read(r, e.cookies.accessToken())
 	if err == nil {
 		request.RefreshToken, err = e.cookies.read(r, e.cookies.refreshToken())
 	}
-	if err != nil {
+	deviceCookie, deviceErr := e.cookies.read(r, e.cookies.deviceToken())
+	if deviceCookie != nil {
+		request.DeviceToken = *deviceCookie
+	}
+	if errors.Join(err, deviceErr) != nil {
 		return nil, badRequest("Two cookies have one name.")
 	}
 	if !e.origins.allows(r, accessCookie != nil || request.RefreshToken != nil) {
@@ -118,7 +123,7 @@ func (e *Edge) refuse(w http.ResponseWriter, r *http.Request, refused refusal) {
 
 func writeResponse(w http.ResponseWriter, status int, mediaType string, response *graphql.Response) {
 	for _, err := range response.Errors {
-		if err.Extensions["code"] == graph.Unavailable {
+		if err.Extensions["code"] == graph.Unavailable || err.Extensions["code"] == graph.RateLimited {
 			w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
 		}
 		if reason := err.Extensions["reason"]; err.Extensions["code"] == graph.Unauthenticated && reason != auth.TokenMissing {

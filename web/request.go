@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -47,7 +48,7 @@ func (e *Edge) logAccess(next http.Handler) http.Handler {
 				log = e.log.DebugContext
 			}
 			log(r.Context(), "request", "method", r.Method, "path", r.URL.Path, "status", recorded.status,
-				"bytes", recorded.bytes, "duration", time.Since(start), "ip", clientIP(r), "requestId", requestID(r))
+				"bytes", recorded.bytes, "duration", time.Since(start), "ip", e.clientIP(r), "requestId", requestID(r))
 		}()
 		next.ServeHTTP(recorded, r)
 	})
@@ -118,8 +119,8 @@ func bearerToken(r *http.Request) (token *auth.Secret, given bool, err error) {
 	return &bearer, true, nil
 }
 
-func clientOf(r *http.Request) auth.Client {
-	return auth.Client{UserAgent: userAgent(r), IP: clientIP(r)}
+func (e *Edge) clientOf(r *http.Request) auth.Client {
+	return auth.Client{UserAgent: userAgent(r), IP: e.clientIP(r)}
 }
 
 // userAgent returns what a client calls itself, fit to be shown.
@@ -137,11 +138,28 @@ func userAgent(r *http.Request) string {
 	return strings.TrimSpace(text)
 }
 
-// clientIP returns the address at the other end of the connection.
-func clientIP(r *http.Request) string {
-	address, err := netip.ParseAddrPort(r.RemoteAddr)
+// clientIP returns the address that a request comes from: that at the other end of the connection or, as long as
+// this is a trusted proxy, the one that it says to have the request from. Each proxy adds to the right of
+// X-Forwarded-For, so what stands to the left of the first that is not trusted is hearsay.
+func (e *Edge) clientIP(r *http.Request) string {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
 		return ""
 	}
-	return address.Addr().Unmap().WithZone("").String()
+	address := peer.Addr().Unmap().WithZone("")
+	if len(e.proxies) > 0 {
+		hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+		for i := len(hops) - 1; i >= 0 && e.trusts(address); i-- {
+			hop, err := netip.ParseAddr(strings.TrimSpace(hops[i]))
+			if err != nil {
+				break
+			}
+			address = hop.Unmap().WithZone("")
+		}
+	}
+	return address.String()
+}
+
+func (e *Edge) trusts(address netip.Addr) bool {
+	return slices.ContainsFunc(e.proxies, func(network netip.Prefix) bool { return network.Contains(address) })
 }

@@ -6,6 +6,7 @@ import (
 	"context"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"strings"
 	"sync/atomic"
 
@@ -19,6 +20,8 @@ type Options struct {
 	Log      *slog.Logger
 	Metrics  *Metrics
 
+	// TrustedProxies are the networks whose X-Forwarded-For says where a request comes from.
+	TrustedProxies  []netip.Prefix
 	PublicURL       string   // the URL that clients know; with https they are told to use no other
 	AllowedOrigins  []string // of pages that may send operations, besides those of PublicURL
 	InsecureCookies bool     // development only: cookies for browsers that take no __Host- over http
@@ -35,6 +38,7 @@ type Edge struct {
 	metrics   *Metrics
 	origins   *origins
 	cookies   cookies
+	proxies   []netip.Prefix
 	httpsOnly bool
 	stopping  atomic.Bool
 	handler   http.Handler
@@ -48,7 +52,7 @@ func New(options Options) (*Edge, error) {
 	}
 	e := &Edge{
 		executor: options.Executor, ping: options.Ping, log: options.Log, metrics: options.Metrics,
-		origins: origins, cookies: cookies{insecure: options.InsecureCookies},
+		origins: origins, cookies: cookies{insecure: options.InsecureCookies}, proxies: options.TrustedProxies,
 		httpsOnly: strings.HasPrefix(options.PublicURL, "https:"),
 	}
 	mux := http.NewServeMux()

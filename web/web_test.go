@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"os"
 	"strings"
 	"sync"
@@ -65,6 +66,7 @@ type server struct {
 	executor   *executor.Executor
 	metrics    *web.Metrics
 	explorable bool // whether introspection, the schema and the explorer are on
+	proxies    []netip.Prefix
 }
 
 // newServer is one as in production, newExplorable one as in development: without allowed origins.
@@ -87,7 +89,7 @@ func startServer(t testing.TB, databaseURL string, s *server) *server {
 	s.executor = graph.NewExecutor(service, log, graph.Options{Introspection: s.explorable, Refusals: s.metrics})
 	options := web.Options{
 		Executor: s.executor,
-		Ping:     store.Ping, Log: log, Metrics: s.metrics,
+		Ping:     store.Ping, Log: log, Metrics: s.metrics, TrustedProxies: s.proxies,
 		PublicURL: publicURL, AllowedOrigins: []string{allowedOrigin},
 	}
 	if s.explorable {
@@ -180,6 +182,7 @@ func (s *server) ask(t *testing.T, query string, variables map[string]any, acces
 type result struct {
 	Typename                                              string `json:"__typename"`
 	AccessToken, RefreshToken, Code, EndReason, Message   string
+	RetryAt                                               string
 	AccessTokenExpiresAt, RefreshTokenExpiresAt, ID, Name string
 	User                                                  struct{ ID, Email, Role, CreatedAt string }
 	Session                                               struct {
@@ -191,7 +194,7 @@ type result struct {
 const fields = `{
 	__typename
 	... on AuthSuccess { accessToken refreshToken accessTokenExpiresAt refreshTokenExpiresAt session { id current } user { id email role createdAt } }
-	... on AuthFailure { code message endReason }
+	... on AuthFailure { code message endReason retryAt }
 }`
 
 const (
@@ -211,6 +214,17 @@ func (s *server) mutate(t *testing.T, mutation string, input map[string]any, acc
 		t.Fatal(err)
 	}
 	return r
+}
+
+// decode reads a field of an answer that must have no errors.
+func decode(t *testing.T, a *answer, field string, into any) {
+	t.Helper()
+	if len(a.Errors) > 0 {
+		t.Fatal(a.Body)
+	}
+	if err := json.Unmarshal(a.Data[field], into); err != nil {
+		t.Fatalf("%v: %s", err, a.Body)
+	}
 }
 
 func (s *server) signUp(t *testing.T) result {

@@ -71,6 +71,13 @@ type ComplexityRoot struct {
 		SignUp              func(childComplexity int, input SignUpInput) int
 	}
 
+	PageInfo struct {
+		EndCursor       func(childComplexity int) int
+		HasNextPage     func(childComplexity int) int
+		HasPreviousPage func(childComplexity int) int
+		StartCursor     func(childComplexity int) int
+	}
+
 	Query struct {
 		Me func(childComplexity int) int
 	}
@@ -95,13 +102,36 @@ type ComplexityRoot struct {
 		UserAgent  func(childComplexity int) int
 	}
 
+	SessionEvent struct {
+		ActorID    func(childComplexity int) int
+		CreatedAt  func(childComplexity int) int
+		EndedCount func(childComplexity int) int
+		ID         func(childComplexity int) int
+		IP         func(childComplexity int) int
+		Kind       func(childComplexity int) int
+		Reason     func(childComplexity int) int
+		SessionID  func(childComplexity int) int
+		UserAgent  func(childComplexity int) int
+	}
+
+	SessionEventConnection struct {
+		Edges    func(childComplexity int) int
+		PageInfo func(childComplexity int) int
+	}
+
+	SessionEventEdge struct {
+		Cursor func(childComplexity int) int
+		Node   func(childComplexity int) int
+	}
+
 	User struct {
-		CreatedAt func(childComplexity int) int
-		Email     func(childComplexity int) int
-		ID        func(childComplexity int) int
-		Name      func(childComplexity int) int
-		Role      func(childComplexity int) int
-		Sessions  func(childComplexity int) int
+		CreatedAt     func(childComplexity int) int
+		Email         func(childComplexity int) int
+		ID            func(childComplexity int) int
+		Name          func(childComplexity int) int
+		Role          func(childComplexity int) int
+		SessionEvents func(childComplexity int, first *int, after *string) int
+		Sessions      func(childComplexity int) int
 	}
 }
 
@@ -122,6 +152,7 @@ type QueryResolver interface {
 }
 type UserResolver interface {
 	Sessions(ctx context.Context, obj *auth.User) ([]auth.Session, error)
+	SessionEvents(ctx context.Context, obj *auth.User, first *int, after *string) (*SessionEventConnection, error)
 }
 
 // endregion ************************** generated!.gotpl **************************
@@ -279,6 +310,31 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Mutation.SignUp(childComplexity, args["input"].(SignUpInput)), true
 
+	case "PageInfo.endCursor":
+		if e.ComplexityRoot.PageInfo.EndCursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PageInfo.EndCursor(childComplexity), true
+	case "PageInfo.hasNextPage":
+		if e.ComplexityRoot.PageInfo.HasNextPage == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PageInfo.HasNextPage(childComplexity), true
+	case "PageInfo.hasPreviousPage":
+		if e.ComplexityRoot.PageInfo.HasPreviousPage == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PageInfo.HasPreviousPage(childComplexity), true
+	case "PageInfo.startCursor":
+		if e.ComplexityRoot.PageInfo.StartCursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.PageInfo.StartCursor(childComplexity), true
+
 	case "Query.me":
 		if e.ComplexityRoot.Query.Me == nil {
 			break
@@ -355,6 +411,87 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.Session.UserAgent(childComplexity), true
 
+	case "SessionEvent.actorId":
+		if e.ComplexityRoot.SessionEvent.ActorID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SessionEvent.ActorID(childComplexity), true
+	case "SessionEvent.createdAt":
+		if e.ComplexityRoot.SessionEvent.CreatedAt == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SessionEvent.CreatedAt(childComplexity), true
+	case "SessionEvent.endedCount":
+		if e.ComplexityRoot.SessionEvent.EndedCount == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SessionEvent.EndedCount(childComplexity), true
+	case "SessionEvent.id":
+		if e.ComplexityRoot.SessionEvent.ID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SessionEvent.ID(childComplexity), true
+	case "SessionEvent.ip":
+		if e.ComplexityRoot.SessionEvent.IP == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SessionEvent.IP(childComplexity), true
+	case "SessionEvent.kind":
+		if e.ComplexityRoot.SessionEvent.Kind == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SessionEvent.Kind(childComplexity), true
+	case "SessionEvent.reason":
+		if e.ComplexityRoot.SessionEvent.Reason == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SessionEvent.Reason(childComplexity), true
+	case "SessionEvent.sessionId":
+		if e.ComplexityRoot.SessionEvent.SessionID == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SessionEvent.SessionID(childComplexity), true
+	case "SessionEvent.userAgent":
+		if e.ComplexityRoot.SessionEvent.UserAgent == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SessionEvent.UserAgent(childComplexity), true
+
+	case "SessionEventConnection.edges":
+		if e.ComplexityRoot.SessionEventConnection.Edges == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SessionEventConnection.Edges(childComplexity), true
+	case "SessionEventConnection.pageInfo":
+		if e.ComplexityRoot.SessionEventConnection.PageInfo == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SessionEventConnection.PageInfo(childComplexity), true
+
+	case "SessionEventEdge.cursor":
+		if e.ComplexityRoot.SessionEventEdge.Cursor == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SessionEventEdge.Cursor(childComplexity), true
+	case "SessionEventEdge.node":
+		if e.ComplexityRoot.SessionEventEdge.Node == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SessionEventEdge.Node(childComplexity), true
+
 	case "User.createdAt":
 		if e.ComplexityRoot.User.CreatedAt == nil {
 			break
@@ -385,6 +522,17 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.User.Role(childComplexity), true
+	case "User.sessionEvents":
+		if e.ComplexityRoot.User.SessionEvents == nil {
+			break
+		}
+
+		args, err := ec.field_User_sessionEvents_args(ctx, rawArgs)
+		if err != nil {
+			return 0, false
+		}
+
+		return e.ComplexityRoot.User.SessionEvents(childComplexity, args["first"].(*int), args["after"].(*string)), true
 	case "User.sessions":
 		if e.ComplexityRoot.User.Sessions == nil {
 			break
@@ -509,7 +657,8 @@ scalar DateTime @specifiedBy(url: "https://scalars.graphql.org/andimarek/date-ti
 
 """
 What can be asked. Besides the codes that a field names, any field may fail with UNAVAILABLE (the database
-is away: repeat the request later) or INTERNAL_SERVER_ERROR (report it with its ` + "`" + `extensions.requestId` + "`" + `).
+is away: repeat the request later), RATE_LIMITED (the server has too much to do: repeat it after
+` + "`" + `extensions.retryAt` + "`" + `) or INTERNAL_SERVER_ERROR (report it with its ` + "`" + `extensions.requestId` + "`" + `).
 
 A request that is no operation fails as a whole, without ` + "`" + `data` + "`" + `: BAD_REQUEST (it is not GraphQL over HTTP),
 GRAPHQL_PARSE_FAILED, GRAPHQL_VALIDATION_FAILED, OPERATION_TOO_LARGE, or FORBIDDEN (it comes from a page of an
@@ -530,8 +679,8 @@ and those named at Query.
 """
 type Mutation {
   """
-  Opens an account and signs its user in, both or neither. AuthFailure with EMAIL_TAKEN, WEAK_PASSWORD or
-  SIGN_UP_CLOSED. An ` + "`" + `email` + "`" + `, ` + "`" + `name` + "`" + ` or ` + "`" + `deviceName` + "`" + ` that cannot be one is a BAD_USER_INPUT error.
+  Opens an account and signs its user in, both or neither. AuthFailure with EMAIL_TAKEN, WEAK_PASSWORD,
+  SIGN_UP_CLOSED or TOO_MANY_ATTEMPTS. An ` + "`" + `email` + "`" + `, ` + "`" + `name` + "`" + ` or ` + "`" + `deviceName` + "`" + ` that cannot be one is a BAD_USER_INPUT error.
   """
   signUp(
     """The account to open."""
@@ -539,7 +688,9 @@ type Mutation {
   ): SignUpResult!
 
   """
-  Signs a user in and starts a session. AuthFailure with INVALID_CREDENTIALS.
+  Signs a user in and starts a session. AuthFailure with INVALID_CREDENTIALS or TOO_MANY_ATTEMPTS. An attempt that
+  succeeds does not count. A browser that signed in before is known by a cookie, and its attempts are counted by
+  themselves: strangers who try the same account do not keep it out.
   A wrong password is never an UNAUTHENTICATED error. An ` + "`" + `email` + "`" + ` or ` + "`" + `deviceName` + "`" + ` that cannot be one is a
   BAD_USER_INPUT error.
   """
@@ -583,7 +734,7 @@ type Mutation {
   """
   Changes the password of the user, and ends every other session, in one step: both or neither. The session
   that asks goes on with its tokens. AuthFailure with INVALID_CREDENTIALS where the current password is wrong,
-  or WEAK_PASSWORD. A ` + "`" + `newPassword` + "`" + ` that cannot be one is a BAD_USER_INPUT error.
+  WEAK_PASSWORD or TOO_MANY_ATTEMPTS. A ` + "`" + `newPassword` + "`" + ` that cannot be one is a BAD_USER_INPUT error.
   """
   changePassword(
     """The current password and the new one."""
@@ -679,16 +830,16 @@ input ChangePasswordInput {
   newPassword: String!
 }
 
-"""What signUp returns: AuthSuccess, or AuthFailure with EMAIL_TAKEN, WEAK_PASSWORD or SIGN_UP_CLOSED."""
+"""What signUp returns: AuthSuccess, or AuthFailure with EMAIL_TAKEN, WEAK_PASSWORD, SIGN_UP_CLOSED or TOO_MANY_ATTEMPTS."""
 union SignUpResult = AuthSuccess | AuthFailure
 
-"""What login returns: AuthSuccess, or AuthFailure with INVALID_CREDENTIALS."""
+"""What login returns: AuthSuccess, or AuthFailure with INVALID_CREDENTIALS or TOO_MANY_ATTEMPTS."""
 union LoginResult = AuthSuccess | AuthFailure
 
 """What refreshToken returns: AuthSuccess, or AuthFailure with INVALID_REFRESH_TOKEN or SESSION_ENDED."""
 union RefreshTokenResult = AuthSuccess | AuthFailure
 
-"""What changePassword returns: ChangePasswordSuccess, or AuthFailure with INVALID_CREDENTIALS or WEAK_PASSWORD."""
+"""What changePassword returns: ChangePasswordSuccess, or AuthFailure with INVALID_CREDENTIALS, WEAK_PASSWORD or TOO_MANY_ATTEMPTS."""
 union ChangePasswordResult = ChangePasswordSuccess | AuthFailure
 
 """Somebody is signed in."""
@@ -732,7 +883,10 @@ enum AuthFailureCode {
   account, the account is disabled or the password is wrong. In changePassword: the current password is wrong.
   """
   INVALID_CREDENTIALS
-  """There were too many attempts; ` + "`" + `retryAt` + "`" + ` says when to go on. Not used yet."""
+  """
+  There were too many attempts with a wrong password, at this account or from this network address; ` + "`" + `retryAt` + "`" + ` says
+  when the next one is let in. The password was not looked at.
+  """
   TOO_MANY_ATTEMPTS
   """It is not a refresh token that this server issued, or there was none. Sign in again."""
   INVALID_REFRESH_TOKEN
@@ -813,6 +967,91 @@ type User {
   expired is not among them.
   """
   sessions: [Session!]!
+  """
+  What happened to the account, the newest first. It is kept for as long as the server's operator decides, 90 days
+  where nothing was decided.
+  """
+  sessionEvents(
+    """How many, from 1 to 100. Null or absent: 20."""
+    first: Int = 20
+    """The ` + "`" + `cursor` + "`" + ` of the last event before those that are wanted. Null or absent: from the newest on."""
+    after: String
+  ): SessionEventConnection!
+}
+
+"""A part of the account of what happened, as Relay's cursor connections have it."""
+type SessionEventConnection {
+  """The events, the newest first."""
+  edges: [SessionEventEdge!]!
+  """Where this part is in the whole."""
+  pageInfo: PageInfo!
+}
+
+"""An event and its place."""
+type SessionEventEdge {
+  """The place of the event, for ` + "`" + `after` + "`" + `."""
+  cursor: String!
+  """The event."""
+  node: SessionEvent!
+}
+
+"""Where a part of a list is in the whole."""
+type PageInfo {
+  """Whether there is more behind this part."""
+  hasNextPage: Boolean!
+  """Whether this part was asked for with ` + "`" + `after` + "`" + `, so that there may be more in front of it."""
+  hasPreviousPage: Boolean!
+  """The ` + "`" + `cursor` + "`" + ` of the first edge. Null where there is none."""
+  startCursor: String
+  """The ` + "`" + `cursor` + "`" + ` of the last edge. Null where there is none."""
+  endCursor: String
+}
+
+"""Something that happened to an account."""
+type SessionEvent {
+  """The event's id, a UUID."""
+  id: ID!
+  """What happened."""
+  kind: SessionEventKind!
+  """When."""
+  createdAt: DateTime!
+  """The session that began or ended, or that asked for it. Null where there is none."""
+  sessionId: ID
+  """
+  The id of the administrator who did it. Null where it was the user or a stranger, and where it was done at the
+  server's command line.
+  """
+  actorId: ID
+  """With SESSION_ENDED and SESSIONS_ENDED: why. Otherwise null."""
+  reason: SessionEndReason
+  """How many sessions ended, where that may be several or none. Otherwise null."""
+  endedCount: Int
+  """The User-Agent header of the request that did it. Null where there was none."""
+  userAgent: String
+  """The network address that it came from. Null where it is not known."""
+  ip: String
+}
+
+"""What happened. New kinds may be added."""
+enum SessionEventKind {
+  """The account was opened by its user, and a session began."""
+  SIGN_UP
+  """The user signed in, and a session began."""
+  LOGIN
+  """Somebody tried to sign in with a wrong password, or while the account was disabled."""
+  LOGIN_FAILED
+  """A session ended; ` + "`" + `reason` + "`" + ` says why. One that expires is not recorded."""
+  SESSION_ENDED
+  """All other sessions were ended at once."""
+  SESSIONS_ENDED
+  """The password was changed, and all other sessions ended."""
+  PASSWORD_CHANGED
+  """Somebody who was signed in gave a wrong current password."""
+  PASSWORD_CHANGE_FAILED
+  """After failures in a row the time between two attempts was doubled."""
+  THROTTLED
+  """The account was disabled, and all its sessions ended."""
+  USER_DISABLED
 }
 
 """One sign-in of one user on one device."""
@@ -841,6 +1080,20 @@ var parsedSchema = gqlparser.MustLoadSchema(sources...)
 // childFields_* functions provide shared child field context lookups.
 // Each function is generated once per unique object type, deduplicating the
 // switch statements that were previously inlined in every fieldContext_* function.
+
+func (ec *executionContext) childFields_PageInfo(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "hasNextPage":
+		return ec.fieldContext_PageInfo_hasNextPage(ctx, field)
+	case "hasPreviousPage":
+		return ec.fieldContext_PageInfo_hasPreviousPage(ctx, field)
+	case "startCursor":
+		return ec.fieldContext_PageInfo_startCursor(ctx, field)
+	case "endCursor":
+		return ec.fieldContext_PageInfo_endCursor(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type PageInfo", field.Name)
+}
 
 func (ec *executionContext) childFields_RevokeOtherSessionsPayload(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
@@ -882,6 +1135,50 @@ func (ec *executionContext) childFields_Session(ctx context.Context, field graph
 	return nil, fmt.Errorf("no field named %q was found under type Session", field.Name)
 }
 
+func (ec *executionContext) childFields_SessionEvent(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "id":
+		return ec.fieldContext_SessionEvent_id(ctx, field)
+	case "kind":
+		return ec.fieldContext_SessionEvent_kind(ctx, field)
+	case "createdAt":
+		return ec.fieldContext_SessionEvent_createdAt(ctx, field)
+	case "sessionId":
+		return ec.fieldContext_SessionEvent_sessionId(ctx, field)
+	case "actorId":
+		return ec.fieldContext_SessionEvent_actorId(ctx, field)
+	case "reason":
+		return ec.fieldContext_SessionEvent_reason(ctx, field)
+	case "endedCount":
+		return ec.fieldContext_SessionEvent_endedCount(ctx, field)
+	case "userAgent":
+		return ec.fieldContext_SessionEvent_userAgent(ctx, field)
+	case "ip":
+		return ec.fieldContext_SessionEvent_ip(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SessionEvent", field.Name)
+}
+
+func (ec *executionContext) childFields_SessionEventConnection(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "edges":
+		return ec.fieldContext_SessionEventConnection_edges(ctx, field)
+	case "pageInfo":
+		return ec.fieldContext_SessionEventConnection_pageInfo(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SessionEventConnection", field.Name)
+}
+
+func (ec *executionContext) childFields_SessionEventEdge(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+	switch field.Name {
+	case "cursor":
+		return ec.fieldContext_SessionEventEdge_cursor(ctx, field)
+	case "node":
+		return ec.fieldContext_SessionEventEdge_node(ctx, field)
+	}
+	return nil, fmt.Errorf("no field named %q was found under type SessionEventEdge", field.Name)
+}
+
 func (ec *executionContext) childFields_User(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 	switch field.Name {
 	case "id":
@@ -896,6 +1193,8 @@ func (ec *executionContext) childFields_User(ctx context.Context, field graphql.
 		return ec.fieldContext_User_createdAt(ctx, field)
 	case "sessions":
 		return ec.fieldContext_User_sessions(ctx, field)
+	case "sessionEvents":
+		return ec.fieldContext_User_sessionEvents(ctx, field)
 	}
 	return nil, fmt.Errorf("no field named %q was found under type User", field.Name)
 }
@@ -1111,6 +1410,28 @@ func (ec *executionContext) field_Query___type_args(ctx context.Context, rawArgs
 		return nil, err
 	}
 	args["name"] = arg0
+	return args, nil
+}
+
+func (ec *executionContext) field_User_sessionEvents_args(ctx context.Context, rawArgs map[string]any) (map[string]any, error) {
+	var err error
+	args := map[string]any{}
+	arg0, err := graphql.ProcessArgField(ctx, rawArgs, "first",
+		func(ctx context.Context, v any) (*int, error) {
+			return ec.unmarshalOInt2ᚖint(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["first"] = arg0
+	arg1, err := graphql.ProcessArgField(ctx, rawArgs, "after",
+		func(ctx context.Context, v any) (*string, error) {
+			return ec.unmarshalOString2ᚖstring(ctx, v)
+		})
+	if err != nil {
+		return nil, err
+	}
+	args["after"] = arg1
 	return args, nil
 }
 
@@ -1769,6 +2090,98 @@ func (ec *executionContext) fieldContext_Mutation_changePassword(ctx context.Con
 	return fc, nil
 }
 
+func (ec *executionContext) _PageInfo_hasNextPage(ctx context.Context, field graphql.CollectedField, obj *PageInfo) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PageInfo_hasNextPage(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.HasNextPage, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PageInfo_hasNextPage(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PageInfo", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _PageInfo_hasPreviousPage(ctx context.Context, field graphql.CollectedField, obj *PageInfo) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PageInfo_hasPreviousPage(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.HasPreviousPage, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v bool) graphql.Marshaler {
+			return ec.marshalNBoolean2bool(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_PageInfo_hasPreviousPage(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PageInfo", field, false, false, "Boolean")
+}
+
+func (ec *executionContext) _PageInfo_startCursor(ctx context.Context, field graphql.CollectedField, obj *PageInfo) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PageInfo_startCursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.StartCursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PageInfo_startCursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PageInfo", field, false, false, "String")
+}
+
+func (ec *executionContext) _PageInfo_endCursor(ctx context.Context, field graphql.CollectedField, obj *PageInfo) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_PageInfo_endCursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EndCursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_PageInfo_endCursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("PageInfo", field, false, false, "String")
+}
+
 func (ec *executionContext) _Query_me(ctx context.Context, field graphql.CollectedField) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -2143,6 +2556,332 @@ func (ec *executionContext) fieldContext_Session_current(_ context.Context, fiel
 	return graphql.NewScalarFieldContext("Session", field, false, false, "Boolean")
 }
 
+func (ec *executionContext) _SessionEvent_id(ctx context.Context, field graphql.CollectedField, obj *auth.Event) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SessionEvent_id(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v uuid.UUID) graphql.Marshaler {
+			return ec.marshalNID2githubᚗcomᚋgoogleᚋuuidᚐUUID(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SessionEvent_id(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SessionEvent", field, false, false, "ID")
+}
+
+func (ec *executionContext) _SessionEvent_kind(ctx context.Context, field graphql.CollectedField, obj *auth.Event) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SessionEvent_kind(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Kind, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v auth.EventKind) graphql.Marshaler {
+			return ec.marshalNSessionEventKind2latchkeyᚋauthᚐEventKind(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SessionEvent_kind(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SessionEvent", field, false, false, "SessionEventKind")
+}
+
+func (ec *executionContext) _SessionEvent_createdAt(ctx context.Context, field graphql.CollectedField, obj *auth.Event) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SessionEvent_createdAt(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.CreatedAt, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v time.Time) graphql.Marshaler {
+			return ec.marshalNDateTime2timeᚐTime(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SessionEvent_createdAt(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SessionEvent", field, false, false, "DateTime")
+}
+
+func (ec *executionContext) _SessionEvent_sessionId(ctx context.Context, field graphql.CollectedField, obj *auth.Event) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SessionEvent_sessionId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.SessionID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *uuid.UUID) graphql.Marshaler {
+			return ec.marshalOID2ᚖgithubᚗcomᚋgoogleᚋuuidᚐUUID(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SessionEvent_sessionId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SessionEvent", field, false, false, "ID")
+}
+
+func (ec *executionContext) _SessionEvent_actorId(ctx context.Context, field graphql.CollectedField, obj *auth.Event) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SessionEvent_actorId(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ActorID, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *uuid.UUID) graphql.Marshaler {
+			return ec.marshalOID2ᚖgithubᚗcomᚋgoogleᚋuuidᚐUUID(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SessionEvent_actorId(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SessionEvent", field, false, false, "ID")
+}
+
+func (ec *executionContext) _SessionEvent_reason(ctx context.Context, field graphql.CollectedField, obj *auth.Event) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SessionEvent_reason(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Reason, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *auth.EndReason) graphql.Marshaler {
+			return ec.marshalOSessionEndReason2ᚖlatchkeyᚋauthᚐEndReason(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SessionEvent_reason(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SessionEvent", field, false, false, "SessionEndReason")
+}
+
+func (ec *executionContext) _SessionEvent_endedCount(ctx context.Context, field graphql.CollectedField, obj *auth.Event) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SessionEvent_endedCount(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.EndedCount, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *int) graphql.Marshaler {
+			return ec.marshalOInt2ᚖint(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SessionEvent_endedCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SessionEvent", field, false, false, "Int")
+}
+
+func (ec *executionContext) _SessionEvent_userAgent(ctx context.Context, field graphql.CollectedField, obj *auth.Event) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SessionEvent_userAgent(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.UserAgent, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SessionEvent_userAgent(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SessionEvent", field, false, false, "String")
+}
+
+func (ec *executionContext) _SessionEvent_ip(ctx context.Context, field graphql.CollectedField, obj *auth.Event) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SessionEvent_ip(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.IP, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SessionEvent_ip(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SessionEvent", field, false, false, "String")
+}
+
+func (ec *executionContext) _SessionEventConnection_edges(ctx context.Context, field graphql.CollectedField, obj *SessionEventConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SessionEventConnection_edges(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Edges, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v []SessionEventEdge) graphql.Marshaler {
+			return ec.marshalNSessionEventEdge2ᚕlatchkeyᚋgraphᚋgeneratedᚐSessionEventEdgeᚄ(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SessionEventConnection_edges(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SessionEventConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SessionEventEdge(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SessionEventConnection_pageInfo(ctx context.Context, field graphql.CollectedField, obj *SessionEventConnection) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SessionEventConnection_pageInfo(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.PageInfo, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *PageInfo) graphql.Marshaler {
+			return ec.marshalNPageInfo2ᚖlatchkeyᚋgraphᚋgeneratedᚐPageInfo(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SessionEventConnection_pageInfo(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SessionEventConnection",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_PageInfo(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _SessionEventEdge_cursor(ctx context.Context, field graphql.CollectedField, obj *SessionEventEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SessionEventEdge_cursor(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Cursor, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v string) graphql.Marshaler {
+			return ec.marshalNString2string(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SessionEventEdge_cursor(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SessionEventEdge", field, false, false, "String")
+}
+
+func (ec *executionContext) _SessionEventEdge_node(ctx context.Context, field graphql.CollectedField, obj *SessionEventEdge) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SessionEventEdge_node(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.Node, nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *auth.Event) graphql.Marshaler {
+			return ec.marshalNSessionEvent2ᚖlatchkeyᚋauthᚐEvent(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_SessionEventEdge_node(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "SessionEventEdge",
+		Field:      field,
+		IsMethod:   false,
+		IsResolver: false,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SessionEvent(ctx, field)
+		},
+	}
+	return fc, nil
+}
+
 func (ec *executionContext) _User_id(ctx context.Context, field graphql.CollectedField, obj *auth.User) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -2286,6 +3025,50 @@ func (ec *executionContext) fieldContext_User_sessions(_ context.Context, field 
 		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
 			return ec.childFields_Session(ctx, field)
 		},
+	}
+	return fc, nil
+}
+
+func (ec *executionContext) _User_sessionEvents(ctx context.Context, field graphql.CollectedField, obj *auth.User) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_User_sessionEvents(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			fc := graphql.GetFieldContext(ctx)
+			return ec.Resolvers.User().SessionEvents(ctx, obj, fc.Args["first"].(*int), fc.Args["after"].(*string))
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *SessionEventConnection) graphql.Marshaler {
+			return ec.marshalNSessionEventConnection2ᚖlatchkeyᚋgraphᚋgeneratedᚐSessionEventConnection(ctx, selections, v)
+		},
+		true,
+		true,
+	)
+}
+func (ec *executionContext) fieldContext_User_sessionEvents(ctx context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	fc = &graphql.FieldContext{
+		Object:     "User",
+		Field:      field,
+		IsMethod:   true,
+		IsResolver: true,
+		Child: func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.childFields_SessionEventConnection(ctx, field)
+		},
+	}
+	defer func() {
+		if r := recover(); r != nil {
+			err = ec.Recover(ctx, r)
+			ec.Error(ctx, err)
+		}
+	}()
+	ctx = graphql.WithFieldContext(ctx, fc)
+	if fc.Args, err = ec.field_User_sessionEvents_args(ctx, field.ArgumentMap(ec.Variables)); err != nil {
+		ec.Error(ctx, err)
+		return fc, err
 	}
 	return fc, nil
 }
@@ -3982,6 +4765,54 @@ func (ec *executionContext) _Mutation(ctx context.Context, sel ast.SelectionSet)
 	return out
 }
 
+var pageInfoImplementors = []string{"PageInfo"}
+
+func (ec *executionContext) _PageInfo(ctx context.Context, sel ast.SelectionSet, obj *PageInfo) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, pageInfoImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("PageInfo")
+		case "hasNextPage":
+			out.Values[i] = ec._PageInfo_hasNextPage(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "hasPreviousPage":
+			out.Values[i] = ec._PageInfo_hasPreviousPage(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "startCursor":
+			out.Values[i] = ec._PageInfo_startCursor(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "endCursor":
+			out.Values[i] = ec._PageInfo_endCursor(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var queryImplementors = []string{"Query"}
 
 func (ec *executionContext) _Query(ctx context.Context, sel ast.SelectionSet) graphql.Marshaler {
@@ -4177,6 +5008,155 @@ func (ec *executionContext) _Session(ctx context.Context, sel ast.SelectionSet, 
 	return out
 }
 
+var sessionEventImplementors = []string{"SessionEvent"}
+
+func (ec *executionContext) _SessionEvent(ctx context.Context, sel ast.SelectionSet, obj *auth.Event) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, sessionEventImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SessionEvent")
+		case "id":
+			out.Values[i] = ec._SessionEvent_id(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "kind":
+			out.Values[i] = ec._SessionEvent_kind(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "createdAt":
+			out.Values[i] = ec._SessionEvent_createdAt(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "sessionId":
+			out.Values[i] = ec._SessionEvent_sessionId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "actorId":
+			out.Values[i] = ec._SessionEvent_actorId(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "reason":
+			out.Values[i] = ec._SessionEvent_reason(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "endedCount":
+			out.Values[i] = ec._SessionEvent_endedCount(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "userAgent":
+			out.Values[i] = ec._SessionEvent_userAgent(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "ip":
+			out.Values[i] = ec._SessionEvent_ip(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var sessionEventConnectionImplementors = []string{"SessionEventConnection"}
+
+func (ec *executionContext) _SessionEventConnection(ctx context.Context, sel ast.SelectionSet, obj *SessionEventConnection) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, sessionEventConnectionImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SessionEventConnection")
+		case "edges":
+			out.Values[i] = ec._SessionEventConnection_edges(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "pageInfo":
+			out.Values[i] = ec._SessionEventConnection_pageInfo(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
+var sessionEventEdgeImplementors = []string{"SessionEventEdge"}
+
+func (ec *executionContext) _SessionEventEdge(ctx context.Context, sel ast.SelectionSet, obj *SessionEventEdge) graphql.Marshaler {
+	fields := graphql.CollectFields(ec.OperationContext, sel, sessionEventEdgeImplementors)
+
+	out := graphql.NewFieldSet(fields)
+	deferred := graphql.NewDeferredGroup(ctx)
+	for i, field := range fields {
+		switch field.Name {
+		case "__typename":
+			out.Values[i] = graphql.MarshalString("SessionEventEdge")
+		case "cursor":
+			out.Values[i] = ec._SessionEventEdge_cursor(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		case "node":
+			out.Values[i] = ec._SessionEventEdge_node(ctx, field, obj)
+			if out.Values[i] == graphql.Null {
+				out.Invalids++
+			}
+		default:
+			panic("unknown field " + strconv.Quote(field.Name))
+		}
+	}
+	out.Dispatch(ctx)
+	if out.Invalids > 0 {
+		return graphql.Null
+	}
+
+	if n := len(deferred.Defers); n > 0 {
+		atomic.AddInt32(&ec.Deferred, int32(min(n, math.MaxInt32)))
+		ec.ProcessDeferredGroup(deferred)
+	}
+
+	return out
+}
+
 var userImplementors = []string{"User"}
 
 func (ec *executionContext) _User(ctx context.Context, sel ast.SelectionSet, obj *auth.User) graphql.Marshaler {
@@ -4218,6 +5198,12 @@ func (ec *executionContext) _User(ctx context.Context, sel ast.SelectionSet, obj
 				true, true,
 				func(ctx context.Context) graphql.Marshaler {
 					return ec._User_sessions(ctx, field, obj)
+				})
+		case "sessionEvents":
+			out.ResolveConcurrently(ec.OperationContext, &deferred, i,
+				true, true,
+				func(ctx context.Context) graphql.Marshaler {
+					return ec._User_sessionEvents(ctx, field, obj)
 				})
 		default:
 			panic("unknown field " + strconv.Quote(field.Name))
@@ -4690,6 +5676,14 @@ func (ec *executionContext) marshalNLoginResult2latchkeyᚋgraphᚋgeneratedᚐL
 	return ec._LoginResult(ctx, sel, v)
 }
 
+func (ec *executionContext) marshalNPageInfo2ᚖlatchkeyᚋgraphᚋgeneratedᚐPageInfo(ctx context.Context, sel ast.SelectionSet, v *PageInfo) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "PageInfo!")
+		return graphql.Null
+	}
+	return ec._PageInfo(ctx, sel, v)
+}
+
 func (ec *executionContext) marshalNRefreshTokenResult2latchkeyᚋgraphᚋgeneratedᚐRefreshTokenResult(ctx context.Context, sel ast.SelectionSet, v RefreshTokenResult) graphql.Marshaler {
 	if v == nil {
 		graphql.AddInvalidNullError(ctx, "RefreshTokenResult!")
@@ -4755,6 +5749,57 @@ func (ec *executionContext) marshalNSession2ᚖlatchkeyᚋauthᚐSession(ctx con
 		return graphql.Null
 	}
 	return ec._Session(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNSessionEvent2ᚖlatchkeyᚋauthᚐEvent(ctx context.Context, sel ast.SelectionSet, v *auth.Event) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "SessionEvent!")
+		return graphql.Null
+	}
+	return ec._SessionEvent(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNSessionEventConnection2ᚖlatchkeyᚋgraphᚋgeneratedᚐSessionEventConnection(ctx context.Context, sel ast.SelectionSet, v *SessionEventConnection) graphql.Marshaler {
+	if v == nil {
+		graphql.AddInvalidNullError(ctx, "SessionEventConnection!")
+		return graphql.Null
+	}
+	return ec._SessionEventConnection(ctx, sel, v)
+}
+
+func (ec *executionContext) marshalNSessionEventEdge2latchkeyᚋgraphᚋgeneratedᚐSessionEventEdge(ctx context.Context, sel ast.SelectionSet, v SessionEventEdge) graphql.Marshaler {
+	return ec._SessionEventEdge(ctx, sel, &v)
+}
+
+func (ec *executionContext) marshalNSessionEventEdge2ᚕlatchkeyᚋgraphᚋgeneratedᚐSessionEventEdgeᚄ(ctx context.Context, sel ast.SelectionSet, v []SessionEventEdge) graphql.Marshaler {
+	ret := graphql.MarshalSliceConcurrently(ctx, len(v), 0, false, func(ctx context.Context, i int) graphql.Marshaler {
+		fc := graphql.GetFieldContext(ctx)
+		fc.Result = &v[i]
+		return ec.marshalNSessionEventEdge2latchkeyᚋgraphᚋgeneratedᚐSessionEventEdge(ctx, sel, v[i])
+	})
+
+	for _, e := range ret {
+		if e == graphql.Null {
+			return graphql.Null
+		}
+	}
+
+	return ret
+}
+
+func (ec *executionContext) unmarshalNSessionEventKind2latchkeyᚋauthᚐEventKind(ctx context.Context, v any) (auth.EventKind, error) {
+	tmp, err := scalar.UnmarshalString(v)
+	res := auth.EventKind(tmp)
+	return res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalNSessionEventKind2latchkeyᚋauthᚐEventKind(ctx context.Context, sel ast.SelectionSet, v auth.EventKind) graphql.Marshaler {
+	_ = sel
+	res := scalar.MarshalString(string(v))
+	if res == graphql.Null {
+		graphql.AddInvalidNullFromMarshaler(ctx, "SessionEventKind!")
+	}
+	return res
 }
 
 func (ec *executionContext) unmarshalNSignUpInput2latchkeyᚋgraphᚋgeneratedᚐSignUpInput(ctx context.Context, v any) (SignUpInput, error) {
@@ -5025,6 +6070,24 @@ func (ec *executionContext) marshalOID2ᚖgithubᚗcomᚋgoogleᚋuuidᚐUUID(ct
 	_ = sel
 	_ = ctx
 	res := scalar.MarshalID(*v)
+	return res
+}
+
+func (ec *executionContext) unmarshalOInt2ᚖint(ctx context.Context, v any) (*int, error) {
+	if v == nil {
+		return nil, nil
+	}
+	res, err := graphql.UnmarshalInt(v)
+	return &res, graphql.ErrorOnPath(ctx, err)
+}
+
+func (ec *executionContext) marshalOInt2ᚖint(ctx context.Context, sel ast.SelectionSet, v *int) graphql.Marshaler {
+	if v == nil {
+		return graphql.Null
+	}
+	_ = sel
+	_ = ctx
+	res := graphql.MarshalInt(*v)
 	return res
 }
 

@@ -13,12 +13,12 @@ import (
 	"github.com/google/uuid"
 )
 
-// What changePassword returns: ChangePasswordSuccess, or AuthFailure with INVALID_CREDENTIALS or WEAK_PASSWORD.
+// What changePassword returns: ChangePasswordSuccess, or AuthFailure with INVALID_CREDENTIALS, WEAK_PASSWORD or TOO_MANY_ATTEMPTS.
 type ChangePasswordResult interface {
 	IsChangePasswordResult()
 }
 
-// What login returns: AuthSuccess, or AuthFailure with INVALID_CREDENTIALS.
+// What login returns: AuthSuccess, or AuthFailure with INVALID_CREDENTIALS or TOO_MANY_ATTEMPTS.
 type LoginResult interface {
 	IsLoginResult()
 }
@@ -28,7 +28,7 @@ type RefreshTokenResult interface {
 	IsRefreshTokenResult()
 }
 
-// What signUp returns: AuthSuccess, or AuthFailure with EMAIL_TAKEN, WEAK_PASSWORD or SIGN_UP_CLOSED.
+// What signUp returns: AuthSuccess, or AuthFailure with EMAIL_TAKEN, WEAK_PASSWORD, SIGN_UP_CLOSED or TOO_MANY_ATTEMPTS.
 type SignUpResult interface {
 	IsSignUpResult()
 }
@@ -108,6 +108,18 @@ type LoginInput struct {
 	DeviceName *string `json:"deviceName,omitempty"`
 }
 
+// Where a part of a list is in the whole.
+type PageInfo struct {
+	// Whether there is more behind this part.
+	HasNextPage bool `json:"hasNextPage"`
+	// Whether this part was asked for with `after`, so that there may be more in front of it.
+	HasPreviousPage bool `json:"hasPreviousPage"`
+	// The `cursor` of the first edge. Null where there is none.
+	StartCursor *string `json:"startCursor,omitempty"`
+	// The `cursor` of the last edge. Null where there is none.
+	EndCursor *string `json:"endCursor,omitempty"`
+}
+
 // What a client gives to refresh.
 type RefreshTokenInput struct {
 	// The refresh token, as the last sign-in or refresh returned it. Null or absent: that of the cookie, and
@@ -138,6 +150,22 @@ type RevokeSessionPayload struct {
 	Revoked bool `json:"revoked"`
 }
 
+// A part of the account of what happened, as Relay's cursor connections have it.
+type SessionEventConnection struct {
+	// The events, the newest first.
+	Edges []SessionEventEdge `json:"edges"`
+	// Where this part is in the whole.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// An event and its place.
+type SessionEventEdge struct {
+	// The place of the event, for `after`.
+	Cursor string `json:"cursor"`
+	// The event.
+	Node *auth.Event `json:"node"`
+}
+
 // What a person gives to open an account.
 type SignUpInput struct {
 	// The e-mail address, at most 254 bytes. Addresses that differ only in letter case, Unicode composition or
@@ -163,7 +191,8 @@ const (
 	// The e-mail address and the password do not belong together. It is the same whether there is no such
 	// account, the account is disabled or the password is wrong. In changePassword: the current password is wrong.
 	AuthFailureCodeInvalidCredentials AuthFailureCode = "INVALID_CREDENTIALS"
-	// There were too many attempts; `retryAt` says when to go on. Not used yet.
+	// There were too many attempts with a wrong password, at this account or from this network address; `retryAt` says
+	// when the next one is let in. The password was not looked at.
 	AuthFailureCodeTooManyAttempts AuthFailureCode = "TOO_MANY_ATTEMPTS"
 	// It is not a refresh token that this server issued, or there was none. Sign in again.
 	AuthFailureCodeInvalidRefreshToken AuthFailureCode = "INVALID_REFRESH_TOKEN"

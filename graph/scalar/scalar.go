@@ -23,8 +23,11 @@ const dateTimeLayout = "2006-01-02T15:04:05.000Z"
 
 // MarshalDateTime writes a moment in UTC, cut to the millisecond.
 func MarshalDateTime(t time.Time) graphql.Marshaler {
-	return graphql.MarshalString(t.UTC().Format(dateTimeLayout))
+	return graphql.MarshalString(FormatDateTime(t))
 }
+
+// FormatDateTime returns a moment as the scalar has it.
+func FormatDateTime(t time.Time) string { return t.UTC().Format(dateTimeLayout) }
 
 // UnmarshalDateTime reads a moment with any offset.
 func UnmarshalDateTime(v any) (time.Time, error) {

@@ -31,7 +31,7 @@ var hooked = []patch{
 	{"auth/signin.go", "import (\n", importHooks},
 	{"auth/signin.go", "\terr = s.store.CreateSession(", "\tdefer hooks.Reach(\"login: before the answer\")\n\terr = s.store.CreateSession("},
 	{"db/sessions.go", "import (\n", importHooks},
-	{"db/sessions.go", "\t\t_, err := tx.exec(ctx, `\n\t\t\tINSERT INTO session_events", "\t\thooks.Reach(\"reuse: before the event\")\n\t\t_, err := tx.exec(ctx, `\n\t\t\tINSERT INTO session_events"},
+	{"db/sessions.go", "\t\treturn record(ctx, tx, newEvent{\n\t\t\tid: end.Mark, userID: row.UserID,", "\t\thooks.Reach(\"end: before the event\")\n\t\treturn record(ctx, tx, newEvent{\n\t\t\tid: end.Mark, userID: row.UserID,"},
 	{"db/db.go", "import (\n", importHooks},
 	{"db/db.go", "\t\treturn tx.Commit()\n", "\t\thooks.Reach(\"commit: before\")\n\t\tif err := tx.Commit(); err != nil {\n\t\t\treturn err\n\t\t}\n\t\thooks.Reach(\"commit: after\")\n\t\treturn nil\n"},
 }
@@ -39,7 +39,7 @@ var hooked = []patch{
 // killPoints are those of hooked.
 var killPoints = []string{
 	"refresh: before the answer", "revoke: before the statement", "revoke: before the answer",
-	"login: before the answer", "reuse: before the event", "commit: before", "commit: after",
+	"login: before the answer", "end: before the event", "commit: before", "commit: after",
 }
 
 var builds struct {

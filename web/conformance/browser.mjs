@@ -76,8 +76,10 @@ async function nothingIsKept(page) {
   }
 }
 
+// cookies returns those of the session. That of the device outlives it.
 async function cookies(page) {
-  return Object.fromEntries((await page.context().cookies()).map((cookie) => [cookie.name, cookie]));
+  const all = await page.context().cookies();
+  return Object.fromEntries(all.filter(({ name }) => name !== '__Host-latchkey-device').map((cookie) => [cookie.name, cookie]));
 }
 
 // A person signs up, comes back by each delivery, and leaves.

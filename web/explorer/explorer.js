@@ -67,6 +67,9 @@ mutation LogIn($input: LoginInput!) {
       lastUsedAt
       expiresAt
     }
+    sessionEvents(first: 10) {
+      edges { node { kind createdAt ip reason endedCount } }
+    }
   }
 }
 `,
