@@ -156,6 +156,7 @@ func settings(cfg config.Config) auth.Settings {
 		RefreshRetryWindow: cfg.RefreshRetryWindow,
 		SignUpClosed:       !cfg.SignUpOpen,
 		PasswordMinLength:  cfg.PasswordMinLength,
+		MaxSessions:        cfg.MaxSessions,
 		LoginLimit:         auth.Limit(cfg.LoginLimit),
 		LoginIPLimit:       auth.Limit(cfg.LoginIPLimit),
 	}

@@ -34,6 +34,10 @@ type Settings struct {
 	SignUpClosed      bool
 	PasswordMinLength int // in code points
 
+	// MaxSessions is how many live sessions a user has at the most: one more ends the longest unused. Zero is
+	// no limit.
+	MaxSessions int
+
 	LoginLimit   Limit // of attempts with a password, per account and per device that is known to it
 	LoginIPLimit Limit // of the same and of sign-ups, per address
 }

@@ -97,9 +97,9 @@ func (s *SessionState) endReason(now time.Time) (EndReason, bool) {
 }
 
 // Sessions returns the live sessions of a user that this Service returned, the last used first, at most
-// a hundred; the one that the user was read through is Current.
+// Settings.MaxSessions or, where that is no limit, a hundred; the one that the user was read through is Current.
 func (s *Service) Sessions(ctx context.Context, user *User) ([]Session, error) {
-	sessions, err := s.store.Sessions(ctx, user.ID, s.now(), 100)
+	sessions, err := s.store.Sessions(ctx, user.ID, s.now(), cmp.Or(s.settings.MaxSessions, 100))
 	if err != nil {
 		return nil, fmt.Errorf("list sessions: %w", err)
 	}
@@ -114,6 +114,13 @@ func (s *Service) Sessions(ctx context.Context, user *User) ([]Session, error) {
 func (s *Service) SessionOf(refreshToken Secret) (uuid.UUID, bool) {
 	token, err := s.keys.parseRefreshToken(refreshToken)
 	return token.sessionID, err == nil
+}
+
+func (s *Service) sessionOf(refreshToken Secret) *uuid.UUID {
+	if id, ok := s.SessionOf(refreshToken); ok {
+		return &id
+	}
+	return nil
 }
 
 // newSession returns the first generation of a session and its refresh token.
@@ -133,6 +140,7 @@ func (s *Service) newSession(userID uuid.UUID, deviceName *string, delivery Deli
 		IdleExpiresAt: earlier(now.Add(s.settings.SessionIdleTTL), expiresAt),
 		RefreshHash:   token.hash(),
 		RefreshKeyID:  token.key.id.String(),
+		MostSessions:  s.settings.MaxSessions,
 	}, token.encode(), nil
 }
 

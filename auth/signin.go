@@ -16,6 +16,7 @@ type SignUpRequest struct {
 	Name       *string
 	DeviceName *string
 	Delivery   Delivery // empty: ByBody
+	Presented  Secret   // as that of LoginRequest
 }
 
 // SignUp makes an account and signs its user in, both or neither.
@@ -46,7 +47,7 @@ func (s *Service) SignUp(ctx context.Context, request SignUpRequest, client Clie
 	if err != nil {
 		return nil, err
 	}
-	session.Refund = attempt.refund()
+	session.Refund, session.Replaces = attempt.refund(), s.sessionOf(request.Presented)
 	if err := s.store.CreateUser(ctx, *user, session); err != nil {
 		return nil, fmt.Errorf("sign up: %w", err)
 	}
@@ -64,6 +65,9 @@ type LoginRequest struct {
 	Password   Secret
 	DeviceName *string
 	Delivery   Delivery // empty: ByBody
+	// Presented is the refresh token that the client had until now, or anything else. If it is one of this server,
+	// its session ends when the new one begins (OWASP ASVS 5.0, 7.2.4).
+	Presented Secret
 	// DeviceToken is the Tokens.DeviceToken that the client was given last, or anything else.
 	DeviceToken Secret
 }
@@ -115,7 +119,7 @@ func (s *Service) Login(ctx context.Context, request LoginRequest, client Client
 	if err != nil {
 		return nil, err
 	}
-	session.Refund = attempt.refund()
+	session.Refund, session.Replaces = attempt.refund(), s.sessionOf(request.Presented)
 	err = s.store.CreateSession(ctx, *session, hash)
 	if errors.Is(err, ErrNotFound) { // disabled, or the password was changed, since it was read
 		return nil, s.fail(ctx, attempt, LoginFailed, user.ID, client, now)

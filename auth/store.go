@@ -95,6 +95,11 @@ type NewSession struct {
 	RefreshHash   []byte
 	RefreshKeyID  string
 	Refund        Refund // of the attempt that let it in
+	// Replaces is a session to end with the reason SignedOut if it is live, whoever's it is; or nil.
+	Replaces *uuid.UUID
+	// MostSessions is how many live sessions the user may then have: the longest unused of the others are ended
+	// with the reason Revoked. Zero is no limit.
+	MostSessions int
 }
 
 // Rotation is the step of a session from one generation to the next.

@@ -44,6 +44,7 @@ type Config struct {
 
 	SignUpOpen        bool
 	PasswordMinLength int // code points
+	MaxSessions       int // of one user
 	LoginLimit        Limit
 	LoginIPLimit      Limit
 	Introspection     bool

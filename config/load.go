@@ -55,10 +55,12 @@ var variables = []variable{
 		takes: "a duration such as 10s, or 0 for none", set: duration(0, func(c *Config) *time.Duration { return &c.RefreshGrace })},
 	{name: "REFRESH_RETRY_WINDOW", fallback: "24h", meaning: "how long it is answered again while its successor is unused",
 		takes: "a duration such as 24h, or 0 for none", set: duration(0, func(c *Config) *time.Duration { return &c.RefreshRetryWindow })},
+	{name: "MAX_SESSIONS", fallback: "100", meaning: "how many sessions a user has at the most: one more ends the longest unused",
+		takes: "a number from 1 to 1000", set: number(1, 1000, func(c *Config) *int { return &c.MaxSessions })},
 	{name: "SIGN_UP", fallback: "open", meaning: "whether people may make accounts themselves",
 		takes: "open or closed", set: oneOf(func(c *Config, value string) { c.SignUpOpen = value == "open" }, "open", "closed")},
 	{name: "PASSWORD_MIN_LENGTH", fallback: "15", meaning: "the fewest characters of a new password",
-		takes: "a number from 8 to 128", set: setPasswordMinLength},
+		takes: "a number from 8 to 128", set: number(8, 128, func(c *Config) *int { return &c.PasswordMinLength })},
 	{name: "LOGIN_LIMIT", fallback: "10/15m", meaning: "how many wrong passwords per account, or device of it, in how long",
 		takes: limitTakes, set: limit(func(c *Config) *Limit { return &c.LoginLimit })},
 	{name: "LOGIN_IP_LIMIT", fallback: "100/15m", meaning: "how many per network address",
@@ -147,6 +149,14 @@ func duration(least time.Duration, field func(*Config) *time.Duration) func(*Con
 		parsed, err := time.ParseDuration(value)
 		*field(c) = parsed
 		return err == nil && parsed >= least
+	}
+}
+
+func number(least, most int, field func(*Config) *int) func(*Config, string) bool {
+	return func(c *Config, value string) bool {
+		parsed, err := strconv.Atoi(value)
+		*field(c) = parsed
+		return err == nil && parsed >= least && parsed <= most
 	}
 }
 
@@ -271,12 +281,6 @@ func setSessionIdleTTL(c *Config, value string) bool {
 
 func setSessionTTL(c *Config, value string) bool {
 	return duration(c.SessionIdleTTL, func(c *Config) *time.Duration { return &c.SessionTTL })(c, value)
-}
-
-func setPasswordMinLength(c *Config, value string) bool {
-	length, err := strconv.Atoi(value)
-	c.PasswordMinLength = length
-	return err == nil && length >= 8 && length <= 128
 }
 
 const limitTakes = "a number of attempts and a duration from 1s to 24h, such as 10/15m, or off"

@@ -14,7 +14,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
 
 	"latchkey/auth"
@@ -41,7 +40,7 @@ type Options struct {
 // Open opens a database and brings its schema up to date; however many servers do so at once, each
 // migration runs once. A database that is away is an error here. Errors never contain the password.
 func Open(ctx context.Context, options Options) (*Store, error) {
-	store := &Store{timeout: options.Timeout, log: options.Log, turns: turns{held: map[uuid.UUID]*turn{}}}
+	store := &Store{timeout: options.Timeout, log: options.Log, turns: turns{held: map[any]*turn{}}}
 	var migrations migrations
 	var err error
 	switch path, isSQLite := strings.CutPrefix(options.URL, "sqlite:"); {
@@ -123,10 +122,10 @@ func (s *Store) inTransaction(operation func(ctx context.Context, tx queries) er
 	}
 }
 
-// inTurn has an operation wait until no other one of this server changes the session.
-func (s *Store) inTurn(session uuid.UUID, operation func(context.Context) error) func(context.Context) error {
+// inTurn has an operation wait until no other one of this server changes what has a key: a session or a bucket.
+func (s *Store) inTurn(key any, operation func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
-		release, err := s.turns.take(ctx, session)
+		release, err := s.turns.take(ctx, key)
 		if err != nil {
 			return err
 		}

@@ -2,6 +2,8 @@ package db
 
 import (
 	"context"
+	"database/sql"
+	"errors"
 	"time"
 
 	"github.com/google/uuid"
@@ -112,10 +114,28 @@ func (s *Store) change(ctx context.Context, id uuid.UUID, statement string, args
 	return row.state(), nil
 }
 
-// insertSession stores a session whose user is enabled and has a password hash, and returns how many
-// rows that were.
-func insertSession(ctx context.Context, on queries, session *auth.NewSession, passwordHash string) (int, error) {
-	return on.exec(ctx, `
+// CreateSession implements auth.SessionStore.
+func (s *Store) CreateSession(ctx context.Context, session auth.NewSession, passwordHash string) error {
+	return s.transactRefunding(ctx, session.Refund, func(ctx context.Context, tx queries) error {
+		// It takes the user's row: of two logins at once, the second sees the session of the first.
+		_, err := tx.exec(ctx, `UPDATE users SET role = role WHERE id = ? AND password_hash = ?`, session.UserID, passwordHash)
+		if err != nil {
+			return err
+		}
+		begun, err := beginSession(ctx, tx, &session, passwordHash, auth.LoggedIn)
+		if err != nil || begun {
+			return err
+		}
+		// Not, or our own transaction was committed, and its answer was lost.
+		var id uuid.UUID
+		return tx.get(ctx, &id, `SELECT id FROM sessions WHERE id = ?`, session.ID)
+	})
+}
+
+// beginSession stores a session whose user is enabled and has a password hash, with all that follows from it, and
+// reports whether it did.
+func beginSession(ctx context.Context, tx queries, session *auth.NewSession, passwordHash string, kind auth.EventKind) (bool, error) {
+	added, err := tx.exec(ctx, `
 		INSERT INTO sessions (`+sessionColumns+`, idle_expires_at, refresh_generation, confirmed_generation,
 			refresh_hash, refresh_key_id, refreshed_at, late_retry_generation, late_retry_streak, password_generation)
 		SELECT ?, id, ?, ?, ?, ?, ?, ?, ?, ?, 1, 0, ?, ?, ?, 0, 0, password_generation
@@ -124,36 +144,71 @@ func insertSession(ctx context.Context, on queries, session *auth.NewSession, pa
 		session.ID, session.DeviceName, session.Delivery, session.UserAgent, session.IP, session.CreatedAt, session.LastUsedAt,
 		session.ExpiresAt, session.IdleExpiresAt, session.RefreshHash, session.RefreshKeyID, session.CreatedAt,
 		session.UserID, passwordHash)
-}
-
-// CreateSession implements auth.SessionStore.
-func (s *Store) CreateSession(ctx context.Context, session auth.NewSession, passwordHash string) error {
-	return s.transact(ctx, func(ctx context.Context, tx queries) error {
-		added, err := insertSession(ctx, tx, &session, passwordHash)
+	if err != nil || added == 0 {
+		return false, err
+	}
+	if err := refund(ctx, tx, session.Refund); err != nil {
+		return false, err
+	}
+	// A session begins once, so its id does for the event too.
+	event := newEvent{id: session.ID, userID: session.UserID, kind: kind, sessionID: &session.ID, client: clientOf(session), now: session.CreatedAt}
+	if err := record(ctx, tx, event); err != nil {
+		return false, err
+	}
+	if session.Replaces != nil {
+		if err := endOne(ctx, tx, *session.Replaces, auth.SignedOut, event); err != nil {
+			return false, err
+		}
+	}
+	if session.MostSessions > 0 {
+		var crowdedOut []uuid.UUID
+		err := tx.all(ctx, &crowdedOut, `
+			SELECT id FROM sessions
+			WHERE user_id = ? AND id <> ? AND revoked_at IS NULL AND idle_expires_at > ? AND expires_at > ?
+			ORDER BY last_used_at DESC, id DESC LIMIT 1000 OFFSET ?`,
+			session.UserID, session.ID, session.CreatedAt, session.CreatedAt, session.MostSessions-1)
 		if err != nil {
-			return err
+			return false, err
 		}
-		if added == 0 { // none, or our own transaction was committed, and its answer was lost
-			var id uuid.UUID
-			return tx.get(ctx, &id, `SELECT id FROM sessions WHERE id = ?`, session.ID)
+		for _, id := range crowdedOut {
+			if err := endOne(ctx, tx, id, auth.Revoked, event); err != nil {
+				return false, err
+			}
 		}
-		if err := refund(ctx, tx, session.Refund); err != nil {
-			return err
-		}
-		return record(ctx, tx, signIn(auth.LoggedIn, &session))
-	})
+	}
+	return true, nil
 }
 
-// signIn is the event of a session that begins. A session begins once, so its id does for the event too.
-func signIn(kind auth.EventKind, session *auth.NewSession) newEvent {
-	e := newEvent{id: session.ID, userID: session.UserID, kind: kind, sessionID: &session.ID, now: session.CreatedAt}
+// endOne revokes a session, if it is live, because another one began.
+func endOne(ctx context.Context, tx queries, id uuid.UUID, reason auth.EndReason, begun newEvent) error {
+	ended := begun
+	ended.kind, ended.sessionID, ended.reason = auth.SessionWasEnded, &id, reason
+	var err error
+	if ended.id, err = uuid.NewV7(); err != nil {
+		return err
+	}
+	err = tx.get(ctx, &ended.userID, `
+		UPDATE sessions SET revoked_at = ?, revoke_reason = ?, revocation_id = ?
+		WHERE id = ? AND revoked_at IS NULL AND idle_expires_at > ? AND expires_at > ? RETURNING user_id`,
+		ended.now, reason, ended.id, id, ended.now, ended.now)
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return record(ctx, tx, ended)
+}
+
+func clientOf(session *auth.NewSession) auth.Client {
+	var client auth.Client
 	if session.UserAgent != nil {
-		e.client.UserAgent = *session.UserAgent
+		client.UserAgent = *session.UserAgent
 	}
 	if session.IP != nil {
-		e.client.IP = *session.IP
+		client.IP = *session.IP
 	}
-	return e
+	return client
 }
 
 // Session implements auth.SessionStore.

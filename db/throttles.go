@@ -12,7 +12,7 @@ import (
 // Debit implements auth.ThrottleStore. Where its answer is lost and it runs again, it takes two attempts for one:
 // that keeps nobody out for long, and lets nobody in.
 func (s *Store) Debit(ctx context.Context, buckets []auth.Bucket, now, since time.Time) (charges []auth.Charge, err error) {
-	err = s.transact(ctx, func(ctx context.Context, tx queries) error {
+	err = s.do(ctx, s.inTurn(buckets[0].Key, s.inTransaction(func(ctx context.Context, tx queries) error {
 		charges = nil
 		for _, bucket := range buckets {
 			cost, err := debit(ctx, tx, bucket, now, since)
@@ -22,7 +22,7 @@ func (s *Store) Debit(ctx context.Context, buckets []auth.Bucket, now, since tim
 			charges = append(charges, auth.Charge{Key: bucket.Key, Cost: cost})
 		}
 		return nil
-	})
+	})))
 	return charges, err
 }
 
@@ -64,7 +64,7 @@ func debit(ctx context.Context, tx queries, bucket auth.Bucket, now, since time.
 
 // Fail implements auth.ThrottleStore. Where its answer is lost and it runs again, it counts twice.
 func (s *Store) Fail(ctx context.Context, failure auth.Failure) error {
-	return s.transact(ctx, func(ctx context.Context, tx queries) error {
+	return s.do(ctx, s.inTurn(failure.Bucket.Key, s.inTransaction(func(ctx context.Context, tx queries) error {
 		attempts := failure.Bucket.Limit.Attempts
 		var failures int
 		err := tx.get(ctx, &failures, `
@@ -83,7 +83,16 @@ func (s *Store) Fail(ctx context.Context, failure auth.Failure) error {
 		}
 		e.id, e.kind = failure.SlowedMark, auth.AttemptsWereSlowed
 		return record(ctx, tx, e)
-	})
+	})))
+}
+
+// transactRefunding runs a transaction that also refunds an attempt. Attempts of one address are charged and
+// refunded one after the other.
+func (s *Store) transactRefunding(ctx context.Context, r auth.Refund, operation func(ctx context.Context, tx queries) error) error {
+	if len(r.Charges) == 0 {
+		return s.transact(ctx, operation)
+	}
+	return s.do(ctx, s.inTurn(r.Charges[0].Key, s.inTransaction(operation)))
 }
 
 // refund gives back what an attempt that succeeded was charged. It is for the transaction of that success, which

@@ -3,32 +3,30 @@ package db
 import (
 	"context"
 	"sync"
-
-	"github.com/google/uuid"
 )
 
-// turns lets one change of a session at a time reach the database, and has the others wait without a
-// connection. Those who ask for a session whose row somebody has locked would otherwise hold, between
-// them, the whole pool, and everybody else would wait with them.
+// turns lets one change of a session, or of a budget of attempts, at a time reach the database, and has the others
+// wait without a connection. Those who ask for a row that somebody has locked would otherwise hold, between
+// them, the whole pool, and everybody else would wait with them; and under SERIALIZABLE all but one would fail.
 type turns struct {
 	mu   sync.Mutex
-	held map[uuid.UUID]*turn
+	held map[any]*turn // by the id of a session, or the key of a bucket
 }
 
 type turn struct {
-	free  chan struct{} // has an element while nobody changes the session
+	free  chan struct{} // has an element while nobody changes it
 	users int           // who has it or waits for it
 }
 
-// take returns when it is the caller's turn to change a session, who then calls release; or the error of
+// take returns when it is the caller's turn to change something, who then calls release; or the error of
 // ctx.
-func (t *turns) take(ctx context.Context, session uuid.UUID) (release func(), err error) {
+func (t *turns) take(ctx context.Context, key any) (release func(), err error) {
 	t.mu.Lock()
-	mine := t.held[session]
+	mine := t.held[key]
 	if mine == nil {
 		mine = &turn{free: make(chan struct{}, 1)}
 		mine.free <- struct{}{}
-		t.held[session] = mine
+		t.held[key] = mine
 	}
 	mine.users++
 	t.mu.Unlock()
@@ -36,7 +34,7 @@ func (t *turns) take(ctx context.Context, session uuid.UUID) (release func(), er
 		t.mu.Lock()
 		defer t.mu.Unlock()
 		if mine.users--; mine.users == 0 {
-			delete(t.held, session)
+			delete(t.held, key)
 		}
 	}
 	select {

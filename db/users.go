@@ -30,7 +30,11 @@ func (r *userRow) user() auth.User {
 
 // CreateUser implements auth.UserStore.
 func (s *Store) CreateUser(ctx context.Context, user auth.NewUser, session *auth.NewSession) error {
-	return s.transact(ctx, func(ctx context.Context, tx queries) error {
+	var refunded auth.Refund
+	if session != nil {
+		refunded = session.Refund
+	}
+	return s.transactRefunding(ctx, refunded, func(ctx context.Context, tx queries) error {
 		added, err := tx.exec(ctx, `
 			INSERT INTO users (id, email, normalized_email, name, role, password_hash, created_at)
 			VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING`,
@@ -52,13 +56,8 @@ func (s *Store) CreateUser(ctx context.Context, user auth.NewUser, session *auth
 		if session == nil {
 			return nil
 		}
-		if _, err := insertSession(ctx, tx, session, user.PasswordHash); err != nil {
-			return err
-		}
-		if err := refund(ctx, tx, session.Refund); err != nil {
-			return err
-		}
-		return record(ctx, tx, signIn(auth.SignedUp, session))
+		_, err = beginSession(ctx, tx, session, user.PasswordHash, auth.SignedUp)
+		return err
 	})
 }
 
@@ -92,7 +91,7 @@ func (s *Store) ReplacePasswordHash(ctx context.Context, userID uuid.UUID, oldHa
 
 // ChangePassword implements auth.UserStore.
 func (s *Store) ChangePassword(ctx context.Context, change auth.PasswordChange) (ended int, err error) {
-	err = s.transact(ctx, func(ctx context.Context, tx queries) error {
+	err = s.transactRefunding(ctx, change.Refund, func(ctx context.Context, tx queries) error {
 		var generation int
 		err := tx.get(ctx, &generation, `
 			UPDATE users SET password_hash = ?, password_generation = password_generation + 1

@@ -53,6 +53,14 @@ func requestOf(ctx context.Context) *Request {
 	return &Request{}
 }
 
+// presented is the refresh token of the cookie, empty where there is none.
+func (r *Request) presented() auth.Secret {
+	if r.RefreshToken == nil {
+		return ""
+	}
+	return *r.RefreshToken
+}
+
 // authenticate returns whom the request's access token stands for. It is asked only where a guarded field
 // is reached, so that a stale header does not stop login and refreshToken. All fields of a query share one
 // answer.

@@ -51,6 +51,16 @@ func (r *Resolver) resultOf(ctx context.Context, tokens *auth.Tokens, err error)
 	return success, nil
 }
 
+// signedIn is resultOf for a sign-in. It takes back the cookies that it does not set: they are those of the session
+// that the sign-in has ended.
+func (r *Resolver) signedIn(ctx context.Context, tokens *auth.Tokens, err error) (signInResult, error) {
+	result, err := r.resultOf(ctx, tokens, err)
+	if tokens != nil {
+		requestOf(ctx).Cookies.Clear = true
+	}
+	return result, err
+}
+
 // failureOf makes data of the outcomes that a client is to expect, and returns other errors as they are.
 func (r *Resolver) failureOf(err error) (failure, error) {
 	var (

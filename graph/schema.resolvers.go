@@ -15,17 +15,18 @@ import (
 func (r *mutationResolver) SignUp(ctx context.Context, input generated.SignUpInput) (generated.SignUpResult, error) {
 	tokens, err := r.service.SignUp(ctx, auth.SignUpRequest{
 		Email: input.Email, Password: input.Password, Name: input.Name, DeviceName: input.DeviceName, Delivery: input.Delivery,
+		Presented: requestOf(ctx).presented(),
 	}, requestOf(ctx).Client)
-	return r.resultOf(ctx, tokens, err)
+	return r.signedIn(ctx, tokens, err)
 }
 
 // Login resolves Mutation.login.
 func (r *mutationResolver) Login(ctx context.Context, input generated.LoginInput) (generated.LoginResult, error) {
 	tokens, err := r.service.Login(ctx, auth.LoginRequest{
 		Email: input.Email, Password: input.Password, DeviceName: input.DeviceName, Delivery: input.Delivery,
-		DeviceToken: requestOf(ctx).DeviceToken,
+		Presented: requestOf(ctx).presented(), DeviceToken: requestOf(ctx).DeviceToken,
 	}, requestOf(ctx).Client)
-	return r.resultOf(ctx, tokens, err)
+	return r.signedIn(ctx, tokens, err)
 }
 
 // RefreshToken resolves Mutation.refreshToken.

@@ -277,3 +277,24 @@ func TestCookiesOfTheDevelopmentSwitchHaveAnotherName(t *testing.T) {
 }
 
 var _ graph.Refusals = (*web.Metrics)(nil)
+
+func TestASignInEndsTheSessionOfTheCookieAndTakesItBack(t *testing.T) {
+	for _, delivery := range []string{"BODY", "REFRESH_COOKIE", "COOKIES"} {
+		t.Run(delivery, func(t *testing.T) {
+			each(t, func(t *testing.T, s *server) {
+				s.signUp(t)
+				b := newBrowser(s)
+				b.login(t, "COOKIES")
+				before := b.cookies[refreshCookie]
+				r, _ := b.login(t, delivery)
+				want(t, "the earlier session", s.refresh(t, before).EndReason, "SIGNED_OUT")
+				want(t, "an access cookie", b.cookies[accessCookie] != "", delivery == "COOKIES")
+				want(t, "a refresh cookie", b.cookies[refreshCookie] != "", delivery != "BODY")
+				want(t, "the session", b.ask(t, `{ me { id } }`, nil, r.AccessToken).code(), "")
+				refused, _ := b.mutate(t, loginMutation, map[string]any{"email": email, "password": wrongPassword})
+				want(t, "a wrong password", refused.Code, "INVALID_CREDENTIALS")
+				want(t, "the session", b.ask(t, `{ me { id } }`, nil, r.AccessToken).code(), "")
+			})
+		})
+	}
+}

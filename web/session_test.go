@@ -126,12 +126,12 @@ func TestMeIsOneQueryAndRefreshTokenOneStatement(t *testing.T) {
 	}
 	each(t, func(t *testing.T, s *server) {
 		var tokens result
-		// The address's budget, then the user, the session, the refund and the event.
-		want(t, "sign-up", count(t, s, func() { tokens = s.signUp(t) }), 1+4)
-		// The budgets of the address and of the account, the user, then the session, the refunds and the event.
+		// The address's budget, then the user, the session, the refund, the event and the limit of sessions.
+		want(t, "sign-up", count(t, s, func() { tokens = s.signUp(t) }), 1+5)
+		// The budgets of the address and of the account, the user, then the lock, the session, the refunds, the event and the limit of sessions.
 		want(t, "login", count(t, s, func() {
 			tokens = s.mutate(t, loginMutation, map[string]any{"email": email, "password": password}, "")
-		}), 2+1+4)
+		}), 2+1+6)
 		want(t, "me", count(t, s, func() { s.me(t, tokens.AccessToken) }), 1)
 		want(t, "me, ten times over", count(t, s, func() {
 			s.ask(t, `{ a: me { id } b: me { id } c: me { id } d: me { id } e: me { id } f: me { id } g: me { id } h: me { id } i: me { id } j: me { id } }`, nil, tokens.AccessToken)

@@ -92,6 +92,7 @@ type ComplexityRoot struct {
 	}
 
 	Session struct {
+		ClientName func(childComplexity int) int
 		CreatedAt  func(childComplexity int) int
 		Current    func(childComplexity int) int
 		DeviceName func(childComplexity int) int
@@ -104,6 +105,7 @@ type ComplexityRoot struct {
 
 	SessionEvent struct {
 		ActorID    func(childComplexity int) int
+		ClientName func(childComplexity int) int
 		CreatedAt  func(childComplexity int) int
 		EndedCount func(childComplexity int) int
 		ID         func(childComplexity int) int
@@ -362,6 +364,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 
 		return e.ComplexityRoot.RevokeSessionPayload.SessionID(childComplexity), true
 
+	case "Session.client":
+		if e.ComplexityRoot.Session.ClientName == nil {
+			break
+		}
+
+		return e.ComplexityRoot.Session.ClientName(childComplexity), true
 	case "Session.createdAt":
 		if e.ComplexityRoot.Session.CreatedAt == nil {
 			break
@@ -417,6 +425,12 @@ func (e *executableSchema) Complexity(ctx context.Context, typeName, field strin
 		}
 
 		return e.ComplexityRoot.SessionEvent.ActorID(childComplexity), true
+	case "SessionEvent.client":
+		if e.ComplexityRoot.SessionEvent.ClientName == nil {
+			break
+		}
+
+		return e.ComplexityRoot.SessionEvent.ClientName(childComplexity), true
 	case "SessionEvent.createdAt":
 		if e.ComplexityRoot.SessionEvent.CreatedAt == nil {
 			break
@@ -688,7 +702,7 @@ type Mutation {
   ): SignUpResult!
 
   """
-  Signs a user in and starts a session. AuthFailure with INVALID_CREDENTIALS or TOO_MANY_ATTEMPTS. An attempt that
+  Signs a user in and starts a session. That of the refresh cookie, where the request brings one, ends. AuthFailure with INVALID_CREDENTIALS or TOO_MANY_ATTEMPTS. An attempt that
   succeeds does not count. A browser that signed in before is known by a cookie, and its attempts are counted by
   themselves: strangers who try the same account do not keep it out.
   A wrong password is never an UNAUTHENTICATED error. An ` + "`" + `email` + "`" + ` or ` + "`" + `deviceName` + "`" + ` that cannot be one is a
@@ -902,7 +916,7 @@ enum AuthFailureCode {
 
 """Why a session is over."""
 enum SessionEndReason {
-  """Its user ended it from another session."""
+  """Its user ended it from another session, or signed in to more than there may be while it was the longest unused."""
   REVOKED
   """Its user signed out."""
   SIGNED_OUT
@@ -1026,6 +1040,8 @@ type SessionEvent {
   reason: SessionEndReason
   """How many sessions ended, where that may be several or none. Otherwise null."""
   endedCount: Int
+  """The program that did it in words, such as "Firefox on Linux", as it says itself. Null where it said nothing."""
+  client: String
   """The User-Agent header of the request that did it. Null where there was none."""
   userAgent: String
   """The network address that it came from. Null where it is not known."""
@@ -1060,6 +1076,11 @@ type Session {
   id: ID!
   """The ` + "`" + `deviceName` + "`" + ` that was given at sign-in. Null where none was."""
   deviceName: String
+  """
+  The program of the last sign-in or refresh in words, such as "Firefox on Linux", as it says itself. Null where it
+  said nothing.
+  """
+  client: String
   """The User-Agent header of the last sign-in or refresh. Null where there was none."""
   userAgent: String
   """The network address that the last sign-in or refresh came from. Null where it is not known."""
@@ -1119,6 +1140,8 @@ func (ec *executionContext) childFields_Session(ctx context.Context, field graph
 		return ec.fieldContext_Session_id(ctx, field)
 	case "deviceName":
 		return ec.fieldContext_Session_deviceName(ctx, field)
+	case "client":
+		return ec.fieldContext_Session_client(ctx, field)
 	case "userAgent":
 		return ec.fieldContext_Session_userAgent(ctx, field)
 	case "ip":
@@ -1151,6 +1174,8 @@ func (ec *executionContext) childFields_SessionEvent(ctx context.Context, field 
 		return ec.fieldContext_SessionEvent_reason(ctx, field)
 	case "endedCount":
 		return ec.fieldContext_SessionEvent_endedCount(ctx, field)
+	case "client":
+		return ec.fieldContext_SessionEvent_client(ctx, field)
 	case "userAgent":
 		return ec.fieldContext_SessionEvent_userAgent(ctx, field)
 	case "ip":
@@ -2418,6 +2443,29 @@ func (ec *executionContext) fieldContext_Session_deviceName(_ context.Context, f
 	return graphql.NewScalarFieldContext("Session", field, false, false, "String")
 }
 
+func (ec *executionContext) _Session_client(ctx context.Context, field graphql.CollectedField, obj *auth.Session) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_Session_client(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ClientName(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_Session_client(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("Session", field, true, false, "String")
+}
+
 func (ec *executionContext) _Session_userAgent(ctx context.Context, field graphql.CollectedField, obj *auth.Session) (ret graphql.Marshaler) {
 	return graphql.ResolveField(
 		ctx,
@@ -2715,6 +2763,29 @@ func (ec *executionContext) _SessionEvent_endedCount(ctx context.Context, field 
 }
 func (ec *executionContext) fieldContext_SessionEvent_endedCount(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
 	return graphql.NewScalarFieldContext("SessionEvent", field, false, false, "Int")
+}
+
+func (ec *executionContext) _SessionEvent_client(ctx context.Context, field graphql.CollectedField, obj *auth.Event) (ret graphql.Marshaler) {
+	return graphql.ResolveField(
+		ctx,
+		ec.OperationContext,
+		field,
+		func(ctx context.Context, field graphql.CollectedField) (*graphql.FieldContext, error) {
+			return ec.fieldContext_SessionEvent_client(ctx, field)
+		},
+		func(ctx context.Context) (any, error) {
+			return obj.ClientName(), nil
+		},
+		nil,
+		func(ctx context.Context, selections ast.SelectionSet, v *string) graphql.Marshaler {
+			return ec.marshalOString2ᚖstring(ctx, selections, v)
+		},
+		true,
+		false,
+	)
+}
+func (ec *executionContext) fieldContext_SessionEvent_client(_ context.Context, field graphql.CollectedField) (fc *graphql.FieldContext, err error) {
+	return graphql.NewScalarFieldContext("SessionEvent", field, true, false, "String")
 }
 
 func (ec *executionContext) _SessionEvent_userAgent(ctx context.Context, field graphql.CollectedField, obj *auth.Event) (ret graphql.Marshaler) {
@@ -4961,6 +5032,11 @@ func (ec *executionContext) _Session(ctx context.Context, sel ast.SelectionSet, 
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}
+		case "client":
+			out.Values[i] = ec._Session_client(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
 		case "userAgent":
 			out.Values[i] = ec._Session_userAgent(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
@@ -5051,6 +5127,11 @@ func (ec *executionContext) _SessionEvent(ctx context.Context, sel ast.Selection
 			}
 		case "endedCount":
 			out.Values[i] = ec._SessionEvent_endedCount(ctx, field, obj)
+			if out.Values[i] == graphql.RequiredNull {
+				out.Invalids++
+			}
+		case "client":
+			out.Values[i] = ec._SessionEvent_client(ctx, field, obj)
 			if out.Values[i] == graphql.RequiredNull {
 				out.Invalids++
 			}

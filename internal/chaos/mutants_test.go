@@ -84,9 +84,9 @@ func cachedSession(ctx context.Context, store Store, id uuid.UUID) (*SessionStat
 	}, {
 		rule: "the end of a session commits whatever becomes of the request that found reuse",
 		patches: []patch{
-			{"db/sessions.go", "import (\n", "import (\n\t\"errors\"\n"},
-			{"db/sessions.go", "end.Mark, end.SessionID, end.Reason, end.Now)\n\t\treturn err\n\t})))\n\tif err != nil {\n",
-				"end.Mark, end.SessionID, end.Reason, end.Now)\n\t\treturn errors.Join(err, errRefused)\n\t})))\n\tif err != nil && !errors.Is(err, errRefused) {\n"},
+			{"db/sessions.go", "reason: end.Reason, client: end.Client, now: end.Now,\n\t\t})\n\t})))\n\tif err != nil {\n",
+				"reason: end.Reason, client: end.Client, now: end.Now,\n\t\t})\n\t\treturn errRefused\n\t})))\n\tif err != nil && !errors.Is(err, errRefused) {\n"},
+			{"db/sessions.go", "\t\treturn record(ctx, tx, newEvent{\n\t\t\tid: end.Mark, userID: row.UserID,", "\t\t_ = record(ctx, tx, newEvent{\n\t\t\tid: end.Mark, userID: row.UserID,"},
 			{"db/sessions.go", "// Confirm implements", "var errRefused = errors.New(\"the request is refused\")\n\n// Confirm implements"},
 		},
 		scenario: "a patient thief", database: sqlite, breaks: history.OneAtATime,
@@ -98,7 +98,7 @@ func cachedSession(ctx context.Context, store Store, id uuid.UUID) (*SessionStat
 	}, {
 		rule:     "a revoke that is run again knows its own effect",
 		patches:  []patch{{"db/sessions.go", "revocation_id = ?)`", "revocation_id = ? AND 1 = 0)`"}},
-		scenario: "answers lost, strict rotation", database: postgres, breaks: history.OneAtATime,
+		scenario: "answers of commits lost", database: postgres, breaks: history.OneAtATime,
 	}, {
 		rule: "a database that is away is no reason to refuse a token",
 		patches: []patch{{"auth/rotation.go", "if !errors.Is(err, ErrNotFound) {\n\t\t\treturn refreshToken{}, nil, err",

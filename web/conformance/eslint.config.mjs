@@ -8,8 +8,11 @@ export default [
     plugins: { '@graphql-eslint': graphql },
     rules: {
       ...graphql.configs['flat/schema-recommended'].rules,
-      // Outcomes are values of their own: they have no identity.
-      '@graphql-eslint/strict-id-in-types': ['error', { exceptions: { suffixes: ['Success', 'Failure', 'Payload'] } }],
+      // Outcomes and parts of lists are values of their own: they have no identity.
+      '@graphql-eslint/strict-id-in-types': [
+        'error',
+        { exceptions: { types: ['PageInfo'], suffixes: ['Success', 'Failure', 'Payload', 'Connection', 'Edge'] } },
+      ],
     },
   },
 ];

@@ -61,7 +61,7 @@ mutation LogIn($input: LoginInput!) {
       id
       current
       deviceName
-      userAgent
+      client
       ip
       createdAt
       lastUsedAt
