@@ -399,7 +399,7 @@ func loseEachAnswer(r *run) {
 			guest.refresh(r.Context(), arrival{server: r.dice.IntN(len(r.servers))}, r.dice)
 			guest.me(r.Context(), arrival{})
 		}
-		r.database.loser.LoseAnswer("revocation_id = ")
+		r.database.loser.LoseAnswer("COMMIT") // of the end and its event
 		leaving.leave(r.Context(), arrival{}, r.dice, leaving.tokens, "")
 		r.database.loser.LoseAnswer("INSERT INTO sessions")
 	}

@@ -98,7 +98,7 @@ func cachedSession(ctx context.Context, store Store, id uuid.UUID) (*SessionStat
 	}, {
 		rule:     "a revoke that is run again knows its own effect",
 		patches:  []patch{{"db/sessions.go", "revocation_id = ?)`", "revocation_id = ? AND 1 = 0)`"}},
-		scenario: "answers of commits lost", database: postgres, breaks: history.OneAtATime,
+		scenario: "answers lost, strict rotation", database: postgres, breaks: history.OneAtATime,
 	}, {
 		rule: "a database that is away is no reason to refuse a token",
 		patches: []patch{{"auth/rotation.go", "if !errors.Is(err, ErrNotFound) {\n\t\t\treturn refreshToken{}, nil, err",
