@@ -297,6 +297,7 @@ func TestOperatorsAddListAndDisableUsers(t *testing.T) {
 			{"", "nobody has this address", []string{"user", "disable", "b@example.com"}},
 			{"", "unknown command", []string{"user", "remove", "b@example.com"}},
 			{"", "unknown command", []string{"user"}},
+			{"", "a role is USER or ADMIN", []string{"user", "set-role", "grace@example.com", "admin"}},
 		} {
 			_, err := operate(refused.input, refused.args...)
 			if err == nil || !strings.Contains(err.Error(), refused.message) || strings.Count(err.Error(), "\n") != 1 {
@@ -310,14 +311,29 @@ func TestOperatorsAddListAndDisableUsers(t *testing.T) {
 		}
 		want(t, "disabled", output, "disabled ada@example.com, sessions ended: 1\n")
 		want(t, "the running server knows", p.refresh(t, signedIn["refreshToken"])["endReason"], any("USER_DISABLED"))
+		for _, step := range []struct{ output, input, args string }{
+			{"enabled ada@example.com\n", "", "enable ada@example.com"},
+			{"disabled ada@example.com, sessions ended: 0\n", "", "disable ada@example.com"},
+			{"added root@example.com, id ", password + "\n", "add --admin root@example.com"},
+			{"Grace@example.com is ADMIN\n", "", "set-role grace@example.com ADMIN"},
+			{"Grace@example.com is USER\n", "", "set-role grace@example.com USER"},
+		} {
+			output, err := operate(step.input, append([]string{"user"}, strings.Fields(step.args)...)...)
+			if err != nil || !strings.HasPrefix(output, step.output) {
+				t.Fatalf("%s: got %q, %v", step.args, output, err)
+			}
+		}
+		_, err = operate("", "user", "set-role", "root@example.com", "USER")
+		want(t, "the last administrator", err.Error(), "latchkey: set role: no administrator would be left\n")
 		output, err = operate("", "user", "list")
 		if err != nil {
 			t.Fatal(err)
 		}
 		lines := strings.Split(strings.TrimSpace(output), "\n")
-		want(t, "lines", len(lines), 3)
+		want(t, "lines", len(lines), 4)
 		want(t, "first", strings.Join(strings.Fields(lines[1])[:3], " "), "ada@example.com USER disabled")
 		want(t, "second", strings.Join(strings.Fields(lines[2])[:3], " "), "Grace@example.com USER enabled")
+		want(t, "third", strings.Join(strings.Fields(lines[3])[:3], " "), "root@example.com ADMIN enabled")
 	})
 }
 
@@ -327,7 +343,7 @@ func TestHelpNamesCommandsAndVariables(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range []string{"user add EMAIL", "user list", "user disable EMAIL", "DATABASE_URL", "SECRET", "REFRESH_GRACE"} {
+		for _, name := range []string{"user add [--admin] EMAIL", "user list", "user set-role EMAIL ROLE", "user disable EMAIL", "user enable EMAIL", "DATABASE_URL", "SECRET", "REFRESH_GRACE"} {
 			want(t, name, strings.Contains(string(output), name), true)
 		}
 	}

@@ -96,6 +96,16 @@ func (s *service) mustAuthenticate(t *testing.T, token auth.Secret) *auth.Princi
 	return principal
 }
 
+// disable has an operator disable a user.
+func (s *service) disable(t *testing.T, email string) (int, error) {
+	t.Helper()
+	user, err := s.UserByEmail(t.Context(), email)
+	if err != nil {
+		return 0, err
+	}
+	return s.DisableUser(t.Context(), auth.Actor{}, user.ID)
+}
+
 // mustConfirm uses an access token and has the proof written.
 func (s *service) mustConfirm(t *testing.T, token auth.Secret) {
 	t.Helper()

@@ -14,6 +14,7 @@ var (
 	ErrWrongPassword       = errors.New("not the current password")
 	ErrInvalidRefreshToken = errors.New("not a refresh token of this server")
 	ErrEmailTaken          = errors.New("the e-mail address has an account")
+	ErrLastAdmin           = errors.New("no administrator would be left")
 	ErrSignUpClosed        = errors.New("sign-up is closed")
 
 	// ErrNotFound is what a Store returns where there is no such row, or none that its guard let through.

@@ -24,6 +24,9 @@ const (
 	PasswordChangeFailed EventKind = "PASSWORD_CHANGE_FAILED" // the current password was wrong
 	AttemptsWereSlowed   EventKind = "THROTTLED"              // failures in a row doubled the time between attempts
 	UserWasDisabled      EventKind = "USER_DISABLED"          // and all sessions ended
+	UserWasEnabled       EventKind = "USER_ENABLED"
+	AdminWasGranted      EventKind = "ADMIN_GRANTED" // the user became an administrator
+	AdminWasRevoked      EventKind = "ADMIN_REVOKED" // and is none any more
 )
 
 // Event is one line of the account of what happened to a user. It is written in the transaction of what it

@@ -66,7 +66,7 @@ func TestTheAccountSaysWhatHappenedWhenAndFromWhere(t *testing.T) {
 			},
 			func() { s.mustRevoke(t, first, first.Session.ID) },
 			func() {
-				if _, err := s.DisableUser(t.Context(), email); err != nil {
+				if _, err := s.disable(t, email); err != nil {
 					t.Fatal(err)
 				}
 			},

@@ -408,7 +408,7 @@ func TestEveryWriteRecognisesItselfWhenItsAnswerWasLost(t *testing.T) {
 	lose("COMMIT", func() { s.wantEnded(t, first.RefreshToken, auth.ReuseDetected) })
 	lose("COMMIT", func() {
 		s.mustLogin(t, "grace@example.com")
-		ended, err := s.DisableUser(t.Context(), "grace@example.com")
+		ended, err := s.disable(t, "grace@example.com")
 		if err != nil || ended != 2 {
 			t.Fatalf("disable: ended %d, %v, want 2", ended, err)
 		}

@@ -37,11 +37,25 @@ type UserStore interface {
 	// Errors: ErrNotFound where another hash stands, the user is disabled or the session that is to be kept
 	// is revoked, and then it does none of all this.
 	ChangePassword(ctx context.Context, change PasswordChange) (int, error)
-	// Users returns users by normalised address, after the one that is given.
-	Users(ctx context.Context, after string, limit int) ([]User, error)
+	// User returns a user. Errors: ErrNotFound.
+	User(ctx context.Context, id uuid.UUID) (*User, error)
+	// Users returns users by normalised address.
+	Users(ctx context.Context, query UserQuery) ([]User, error)
+
+	// What an administrator does is recorded, and done to no effect where it was done before. Errors of each:
+	// ErrNotFound; ErrForbidden where the actor is not an enabled administrator; ErrLastAdmin where no enabled
+	// administrator would be left, and then nothing is done.
+
+	// SetRole changes the role, and records AdminWasGranted or AdminWasRevoked.
+	SetRole(ctx context.Context, act AdminAct, role Role) error
 	// DisableUser disables a user, ends the user's live sessions with the reason UserDisabled, and records the
-	// UserWasDisabled. It returns how many it ended. Errors: ErrNotFound.
+	// UserWasDisabled. It returns how many it ended.
 	DisableUser(ctx context.Context, act AdminAct) (int, error)
+	// EnableUser undoes DisableUser, but for the sessions, and records the UserWasEnabled.
+	EnableUser(ctx context.Context, act AdminAct) error
+	// EndUserSessions ends the user's live sessions with the reason Admin, and records the SessionsWereEnded
+	// unless there was none. It returns how many it ended.
+	EndUserSessions(ctx context.Context, act AdminAct) (int, error)
 }
 
 // SessionStore keeps sessions, one row each.
@@ -86,6 +100,13 @@ type NewUser struct {
 	User
 	NormalizedEmail string
 	PasswordHash    string // PHC string of argon2id, or bcrypt
+}
+
+// UserQuery asks for users by normalised address.
+type UserQuery struct {
+	Prefix string // what the address begins with
+	After  string // the address before the first; empty: none
+	Limit  int
 }
 
 // NewSession is a session to store, at generation 1 and with nothing confirmed.

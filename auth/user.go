@@ -2,7 +2,6 @@ package auth
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"time"
 
@@ -33,11 +32,12 @@ type User struct {
 
 // AddUser makes an account without signing anyone in. The operator's counterpart of SignUp: it works
 // while sign-up is closed. Errors: *InvalidInputError, *WeakPasswordError, ErrEmailTaken.
-func (s *Service) AddUser(ctx context.Context, email string, password Secret) (*User, error) {
+func (s *Service) AddUser(ctx context.Context, email string, password Secret, role Role) (*User, error) {
 	user, err := s.newUser(email, password, nil, s.now())
 	if err != nil {
 		return nil, err
 	}
+	user.Role = role
 	if user.PasswordHash, err = s.passwords.hash(ctx, password); err != nil {
 		return nil, fmt.Errorf("add user: %w", err)
 	}
@@ -45,49 +45,6 @@ func (s *Service) AddUser(ctx context.Context, email string, password Secret) (*
 		return nil, fmt.Errorf("add user: %w", err)
 	}
 	return &user.User, nil
-}
-
-// Users returns up to limit users in the order of their normalised e-mail addresses, those that come
-// after the given address; all of them when it is empty.
-func (s *Service) Users(ctx context.Context, after string, limit int) ([]User, error) {
-	if after != "" {
-		normal, err := NormalizeEmail(after)
-		if err != nil {
-			return nil, err
-		}
-		after = normal
-	}
-	users, err := s.store.Users(ctx, after, limit)
-	if err != nil {
-		return nil, fmt.Errorf("list users: %w", err)
-	}
-	return users, nil
-}
-
-// DisableUser bars a user from signing in and ends all sessions of that user, in one transaction.
-// It reports how many sessions it ended. Disabling twice is no error. Errors: *InvalidInputError
-// where there is no such user.
-func (s *Service) DisableUser(ctx context.Context, email string) (ended int, err error) {
-	normal, err := NormalizeEmail(email)
-	if err != nil {
-		return 0, err
-	}
-	user, _, err := s.store.UserByEmail(ctx, normal)
-	if errors.Is(err, ErrNotFound) {
-		return 0, &InvalidInputError{Field: "email", Problem: "nobody has this address"}
-	}
-	if err != nil {
-		return 0, fmt.Errorf("disable user: %w", err)
-	}
-	mark, err := newID()
-	if err != nil {
-		return 0, err
-	}
-	ended, err = s.store.DisableUser(ctx, AdminAct{UserID: user.ID, Now: s.now(), Mark: mark})
-	if err != nil {
-		return 0, fmt.Errorf("disable user: %w", err)
-	}
-	return ended, nil
 }
 
 // newUser checks what a person typed. It leaves the PasswordHash to the caller.

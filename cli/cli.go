@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"os"
 	"strings"
 	"text/tabwriter"
@@ -22,11 +23,13 @@ func Usage() string {
 	return `Latchkey signs people in and keeps them signed in, over GraphQL.
 
 Usage:
-  latchkey                     start the server
-  latchkey user add EMAIL      make an account; the password is asked for, or read from standard input
-  latchkey user list           list the accounts
-  latchkey user disable EMAIL  bar a user from signing in, and end all sessions of that user now
-  latchkey --help              show this
+  latchkey                            start the server
+  latchkey user add [--admin] EMAIL   make an account; the password is asked for, or read from standard input
+  latchkey user list                  list the accounts
+  latchkey user set-role EMAIL ROLE   make a user an administrator (ADMIN), or one no more (USER)
+  latchkey user disable EMAIL         bar a user from signing in, and end all sessions of that user now
+  latchkey user enable EMAIL          let a user sign in again
+  latchkey --help                     show this
 
 Environment (variable, default, meaning):
 ` + config.Usage()
@@ -38,39 +41,53 @@ type Terminal struct {
 	Out, Err io.Writer
 }
 
+// command is what an operator has typed, to be run once there is a service.
+type command = func(context.Context, *auth.Service, Terminal) error
+
+var errUnknown = errors.New("unknown command; try --help")
+
 // Parse returns the command in arguments, which is not empty, to be run once there is a service.
-func Parse(args []string) (func(context.Context, *auth.Service, Terminal) error, error) {
-	if args[0] == "user" {
-		switch {
-		case len(args) == 3 && args[1] == "add":
-			return func(ctx context.Context, service *auth.Service, terminal Terminal) error {
-				return addUser(ctx, service, terminal, args[2])
-			}, nil
-		case len(args) == 2 && args[1] == "list":
-			return listUsers, nil
-		case len(args) == 3 && args[1] == "disable":
-			return func(ctx context.Context, service *auth.Service, terminal Terminal) error {
-				return disableUser(ctx, service, terminal, args[2])
-			}, nil
-		}
+func Parse(args []string) (command, error) {
+	if args[0] != "user" || len(args) < 2 {
+		return nil, errUnknown
 	}
-	return nil, errors.New("unknown command; try --help")
+	switch name, rest := args[1], args[2:]; {
+	case name == "add" && len(rest) == 2 && rest[0] == "--admin":
+		return addUser(rest[1], auth.RoleAdmin), nil
+	case name == "add" && len(rest) == 1:
+		return addUser(rest[0], auth.RoleUser), nil
+	case name == "list" && len(rest) == 0:
+		return listUsers, nil
+	case name == "set-role" && len(rest) == 2:
+		role := auth.Role(rest[1])
+		if role != auth.RoleUser && role != auth.RoleAdmin {
+			return nil, errors.New("a role is USER or ADMIN")
+		}
+		return setRole(rest[0], role), nil
+	case name == "disable" && len(rest) == 1:
+		return disableUser(rest[0]), nil
+	case name == "enable" && len(rest) == 1:
+		return enableUser(rest[0]), nil
+	}
+	return nil, errUnknown
 }
 
-func addUser(ctx context.Context, service *auth.Service, terminal Terminal, email string) error {
-	password, err := readPassword(terminal)
-	if err != nil {
-		return fmt.Errorf("read the password: %w", err)
-	}
-	user, err := service.AddUser(ctx, email, password)
-	if weak, ok := errors.AsType[*auth.WeakPasswordError](err); ok {
-		return errors.New(weak.Problem)
-	}
-	if err != nil {
+func addUser(email string, role auth.Role) command {
+	return func(ctx context.Context, service *auth.Service, terminal Terminal) error {
+		password, err := readPassword(terminal)
+		if err != nil {
+			return fmt.Errorf("read the password: %w", err)
+		}
+		user, err := service.AddUser(ctx, email, password, role)
+		if weak, ok := errors.AsType[*auth.WeakPasswordError](err); ok {
+			return errors.New(weak.Problem)
+		}
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(terminal.Out, "added %s, id %s\n", user.Email, user.ID)
 		return err
 	}
-	_, err = fmt.Fprintf(terminal.Out, "added %s, id %s\n", user.Email, user.ID)
-	return err
 }
 
 // readPassword asks for a password without showing it where a person types it, and else reads a line.
@@ -96,30 +113,88 @@ func readPassword(terminal Terminal) (auth.Secret, error) {
 func listUsers(ctx context.Context, service *auth.Service, terminal Terminal) error {
 	table := tabwriter.NewWriter(terminal.Out, 0, 0, 2, ' ', 0)
 	_, _ = fmt.Fprintln(table, "EMAIL\tROLE\tSTATUS\tCREATED\tID")
-	for after := ""; ; {
-		users, err := service.Users(ctx, after, 100)
+	for user, err := range allUsers(ctx, service) {
 		if err != nil {
 			return err
 		}
-		if len(users) == 0 {
-			return table.Flush()
+		status := "enabled"
+		if user.DisabledAt != nil {
+			status = "disabled"
 		}
-		for _, user := range users {
-			status := "enabled"
-			if user.DisabledAt != nil {
-				status = "disabled"
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", user.Email, user.Role, status, user.CreatedAt.Format(time.RFC3339), user.ID)
+	}
+	return table.Flush()
+}
+
+// allUsers yields all users, or the error that ends them.
+func allUsers(ctx context.Context, service *auth.Service) iter.Seq2[*auth.User, error] {
+	return func(yield func(*auth.User, error) bool) {
+		var after *string
+		for {
+			page, err := service.Users(ctx, "", 100, after)
+			if err != nil {
+				yield(nil, err)
+				return
 			}
-			_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\n", user.Email, user.Role, status, user.CreatedAt.Format(time.RFC3339), user.ID)
+			for i := range page.Users {
+				if !yield(&page.Users[i], nil) {
+					return
+				}
+			}
+			if !page.More {
+				return
+			}
+			cursor, err := page.Users[len(page.Users)-1].Cursor()
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			after = &cursor
 		}
-		after = users[len(users)-1].Email
 	}
 }
 
-func disableUser(ctx context.Context, service *auth.Service, terminal Terminal, email string) error {
-	ended, err := service.DisableUser(ctx, email)
-	if err != nil {
+func setRole(email string, role auth.Role) command {
+	return onUser(email, func(ctx context.Context, service *auth.Service, terminal Terminal, user *auth.User) error {
+		if err := service.SetRole(ctx, auth.Actor{}, user.ID, role); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(terminal.Out, "%s is %s\n", user.Email, role)
 		return err
+	})
+}
+
+func disableUser(email string) command {
+	return onUser(email, func(ctx context.Context, service *auth.Service, terminal Terminal, user *auth.User) error {
+		ended, err := service.DisableUser(ctx, auth.Actor{}, user.ID)
+		if err != nil {
+			return err
+		}
+		_, err = fmt.Fprintf(terminal.Out, "disabled %s, sessions ended: %d\n", user.Email, ended)
+		return err
+	})
+}
+
+func enableUser(email string) command {
+	return onUser(email, func(ctx context.Context, service *auth.Service, terminal Terminal, user *auth.User) error {
+		if err := service.EnableUser(ctx, auth.Actor{}, user.ID); err != nil {
+			return err
+		}
+		_, err := fmt.Fprintf(terminal.Out, "enabled %s\n", user.Email)
+		return err
+	})
+}
+
+// onUser returns a command on the user with an address.
+func onUser(email string, do func(context.Context, *auth.Service, Terminal, *auth.User) error) command {
+	return func(ctx context.Context, service *auth.Service, terminal Terminal) error {
+		user, err := service.UserByEmail(ctx, email)
+		if errors.Is(err, auth.ErrNotFound) {
+			return errors.New("nobody has this address")
+		}
+		if err != nil {
+			return err
+		}
+		return do(ctx, service, terminal, user)
 	}
-	_, err = fmt.Fprintf(terminal.Out, "disabled %s, sessions ended: %d\n", email, ended)
-	return err
 }

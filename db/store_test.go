@@ -143,7 +143,7 @@ func TestAnAddressHasOneUser(t *testing.T) {
 		if err := store.CreateUser(t.Context(), another, nil); !errors.Is(err, auth.ErrEmailTaken) {
 			t.Fatalf("got %v, want the address taken", err)
 		}
-		users, err := store.Users(t.Context(), "", 10)
+		users, err := store.Users(t.Context(), auth.UserQuery{Limit: 10})
 		check(t, err)
 		want(t, "users", len(users), 1)
 	})

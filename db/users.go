@@ -128,13 +128,33 @@ func (s *Store) ChangePassword(ctx context.Context, change auth.PasswordChange) 
 	return ended, err
 }
 
+// User implements auth.UserStore.
+func (s *Store) User(ctx context.Context, id uuid.UUID) (*auth.User, error) {
+	var row userRow
+	err := s.do(ctx, func(ctx context.Context) error {
+		row = userRow{}
+		return s.reader().get(ctx, &row, `SELECT `+userColumns+` FROM users WHERE id = ?`, id)
+	})
+	if err != nil {
+		return nil, err
+	}
+	user := row.user()
+	return &user, nil
+}
+
 // Users implements auth.UserStore.
-func (s *Store) Users(ctx context.Context, after string, limit int) ([]auth.User, error) {
+func (s *Store) Users(ctx context.Context, query auth.UserQuery) ([]auth.User, error) {
+	statement, args := `SELECT `+userColumns+` FROM users WHERE normalized_email > ?`, []any{query.After}
+	if query.Prefix != "" {
+		// What begins with a text is from it on, and before it with the last code point behind it.
+		statement += ` AND normalized_email >= ? AND normalized_email < ?`
+		args = append(args, query.Prefix, query.Prefix+"\U0010FFFF")
+	}
+	statement += ` ORDER BY normalized_email LIMIT ?`
 	var rows []userRow
 	err := s.do(ctx, func(ctx context.Context) error {
 		rows = nil
-		return s.reader().all(ctx, &rows,
-			`SELECT `+userColumns+` FROM users WHERE normalized_email > ? ORDER BY normalized_email LIMIT ?`, after, limit)
+		return s.reader().all(ctx, &rows, statement, append(args, query.Limit)...)
 	})
 	if err != nil {
 		return nil, err
@@ -144,25 +164,4 @@ func (s *Store) Users(ctx context.Context, after string, limit int) ([]auth.User
 		users[i] = rows[i].user()
 	}
 	return users, nil
-}
-
-// DisableUser implements auth.UserStore.
-func (s *Store) DisableUser(ctx context.Context, act auth.AdminAct) (ended int, err error) {
-	err = s.transact(ctx, func(ctx context.Context, tx queries) error {
-		var id uuid.UUID
-		err := tx.get(ctx, &id,
-			`UPDATE users SET disabled_at = COALESCE(disabled_at, ?) WHERE id = ? RETURNING id`, act.Now, act.UserID)
-		if err != nil {
-			return err
-		}
-		ended, err = endSessions(ctx, tx, auth.OthersEnd{UserID: id, Reason: auth.UserDisabled, Now: act.Now, Mark: act.Mark})
-		if err != nil {
-			return err
-		}
-		return record(ctx, tx, newEvent{
-			id: act.Mark, userID: id, kind: auth.UserWasDisabled, actorID: act.ActorID,
-			ended: &ended, client: act.Client, now: act.Now,
-		})
-	})
-	return ended, err
 }

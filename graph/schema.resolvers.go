@@ -7,8 +7,11 @@ package graph
 
 import (
 	"context"
+	"errors"
 	"latchkey/auth"
 	"latchkey/graph/generated"
+
+	"github.com/google/uuid"
 )
 
 // SignUp resolves Mutation.signUp.
@@ -87,6 +90,34 @@ func (r *mutationResolver) ChangePassword(ctx context.Context, input generated.C
 	return generated.ChangePasswordSuccess{User: &principal.User, RevokedCount: ended}, nil
 }
 
+// SetRole resolves Mutation.setRole.
+func (r *mutationResolver) SetRole(ctx context.Context, input generated.SetRoleInput) (generated.AdminResult, error) {
+	return r.administer(ctx, input.UserID, func(actor auth.Actor) (int, error) {
+		return 0, r.service.SetRole(ctx, actor, input.UserID, input.Role)
+	})
+}
+
+// DisableUser resolves Mutation.disableUser.
+func (r *mutationResolver) DisableUser(ctx context.Context, input generated.DisableUserInput) (generated.AdminResult, error) {
+	return r.administer(ctx, input.UserID, func(actor auth.Actor) (int, error) {
+		return r.service.DisableUser(ctx, actor, input.UserID)
+	})
+}
+
+// EnableUser resolves Mutation.enableUser.
+func (r *mutationResolver) EnableUser(ctx context.Context, input generated.EnableUserInput) (generated.AdminResult, error) {
+	return r.administer(ctx, input.UserID, func(actor auth.Actor) (int, error) {
+		return 0, r.service.EnableUser(ctx, actor, input.UserID)
+	})
+}
+
+// RevokeUserSessions resolves Mutation.revokeUserSessions.
+func (r *mutationResolver) RevokeUserSessions(ctx context.Context, input generated.RevokeUserSessionsInput) (generated.AdminResult, error) {
+	return r.administer(ctx, input.UserID, func(actor auth.Actor) (int, error) {
+		return r.service.RevokeUserSessions(ctx, actor, input.UserID)
+	})
+}
+
 // Me resolves Query.me.
 func (r *queryResolver) Me(ctx context.Context) (*auth.User, error) {
 	principal, err := requestOf(ctx).authenticate(ctx, r.service)
@@ -94,6 +125,36 @@ func (r *queryResolver) Me(ctx context.Context) (*auth.User, error) {
 		return nil, err
 	}
 	return &principal.User, nil
+}
+
+// Users resolves Query.users.
+func (r *queryResolver) Users(ctx context.Context, first *int, after *string, search *string) (*generated.UserConnection, error) {
+	principal, err := requestOf(ctx).authenticate(ctx, r.service)
+	if err != nil {
+		return nil, err
+	}
+	var prefix string
+	if search != nil {
+		prefix = *search
+	}
+	page, err := r.service.Users(ctx, prefix, pageSize(first), after)
+	if err != nil {
+		return nil, err
+	}
+	return userConnection(page, after, principal)
+}
+
+// User resolves Query.user.
+func (r *queryResolver) User(ctx context.Context, id uuid.UUID) (*auth.User, error) {
+	principal, err := requestOf(ctx).authenticate(ctx, r.service)
+	if err != nil {
+		return nil, err
+	}
+	user, err := r.user(ctx, principal, id)
+	if errors.Is(err, auth.ErrNotFound) {
+		return nil, nil
+	}
+	return user, err
 }
 
 // Sessions resolves User.sessions.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/99designs/gqlgen/graphql/executor"
 
+	"latchkey/auth"
 	"latchkey/auth/authtest"
 	"latchkey/db/dbtest"
 	"latchkey/graph"
@@ -59,14 +60,17 @@ func (b *logBuffer) Reset() {
 // server is the whole of Latchkey but its configuration, on a real database.
 type server struct {
 	*httptest.Server
-	edge       *web.Edge
-	clock      *authtest.Clock
-	log        *logBuffer // everything, at debug level
-	logger     *slog.Logger
-	executor   *executor.Executor
-	metrics    *web.Metrics
-	explorable bool // whether introspection, the schema and the explorer are on
-	proxies    []netip.Prefix
+	edge     *web.Edge
+	clock    *authtest.Clock
+	log      *logBuffer // everything, at debug level
+	logger   *slog.Logger
+	executor *executor.Executor
+	service  *auth.Service
+
+	databaseURL string
+	metrics     *web.Metrics
+	explorable  bool // whether introspection, the schema and the explorer are on
+	proxies     []netip.Prefix
 }
 
 // newServer is one as in production, newExplorable one as in development: without allowed origins.
@@ -85,6 +89,7 @@ func startServer(t testing.TB, databaseURL string, s *server) *server {
 	s.clock, s.log = authtest.NewClock(), &logBuffer{}
 	log := slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	service, store := authtest.NewService(t, authtest.Options{URL: databaseURL, Timeout: time.Second, Clock: s.clock, Log: log})
+	s.service, s.databaseURL = service, databaseURL
 	s.logger, s.metrics = log, web.NewMetrics()
 	s.executor = graph.NewExecutor(service, log, graph.Options{Introspection: s.explorable, Refusals: s.metrics})
 	options := web.Options{

@@ -13,6 +13,11 @@ import (
 	"github.com/google/uuid"
 )
 
+// What setRole, disableUser, enableUser and revokeUserSessions return.
+type AdminResult interface {
+	IsAdminResult()
+}
+
 // What changePassword returns: ChangePasswordSuccess, or AuthFailure with INVALID_CREDENTIALS, WEAK_PASSWORD or TOO_MANY_ATTEMPTS.
 type ChangePasswordResult interface {
 	IsChangePasswordResult()
@@ -32,6 +37,26 @@ type RefreshTokenResult interface {
 type SignUpResult interface {
 	IsSignUpResult()
 }
+
+// It was not done, for a reason that a form must expect.
+type AdminFailure struct {
+	// The reason, to switch on. New ones may be added: treat an unknown one as a failure too.
+	Code AdminFailureCode `json:"code"`
+	// The reason as one English sentence, which may be shown to people. Its wording may change.
+	Message string `json:"message"`
+}
+
+func (AdminFailure) IsAdminResult() {}
+
+// It was done, or had been done before.
+type AdminSuccess struct {
+	// The user, as it then is.
+	User *auth.User `json:"user"`
+	// How many live sessions it ended.
+	RevokedCount int `json:"revokedCount"`
+}
+
+func (AdminSuccess) IsAdminResult() {}
 
 // What was asked for was not done, for a reason that a form must expect.
 type AuthFailure struct {
@@ -95,6 +120,18 @@ type ChangePasswordSuccess struct {
 
 func (ChangePasswordSuccess) IsChangePasswordResult() {}
 
+// Whom to bar from signing in.
+type DisableUserInput struct {
+	// The id of the user.
+	UserID uuid.UUID `json:"userId"`
+}
+
+// Whom to let sign in again.
+type EnableUserInput struct {
+	// The id of the user.
+	UserID uuid.UUID `json:"userId"`
+}
+
 // What a person gives to sign in.
 type LoginInput struct {
 	// The e-mail address of the account, in any letter case.
@@ -150,6 +187,12 @@ type RevokeSessionPayload struct {
 	Revoked bool `json:"revoked"`
 }
 
+// Whose sessions to end.
+type RevokeUserSessionsInput struct {
+	// The id of the user.
+	UserID uuid.UUID `json:"userId"`
+}
+
 // A part of the account of what happened, as Relay's cursor connections have it.
 type SessionEventConnection struct {
 	// The events, the newest first.
@@ -164,6 +207,14 @@ type SessionEventEdge struct {
 	Cursor string `json:"cursor"`
 	// The event.
 	Node *auth.Event `json:"node"`
+}
+
+// What an administrator gives to change a role.
+type SetRoleInput struct {
+	// The id of the user.
+	UserID uuid.UUID `json:"userId"`
+	// The role to be.
+	Role auth.Role `json:"role"`
 }
 
 // What a person gives to open an account.
@@ -182,6 +233,80 @@ type SignUpInput struct {
 	// What the list of sessions shows for this device, such as "Ada's phone", at most 200 characters.
 	// Null, absent or blank: no name.
 	DeviceName *string `json:"deviceName,omitempty"`
+}
+
+// A part of the list of users, as Relay's cursor connections have it.
+type UserConnection struct {
+	// The users.
+	Edges []UserEdge `json:"edges"`
+	// Where this part is in the whole.
+	PageInfo *PageInfo `json:"pageInfo"`
+}
+
+// A user and its place.
+type UserEdge struct {
+	// The place of the user, for `after`.
+	Cursor string `json:"cursor"`
+	// The user.
+	Node *auth.User `json:"node"`
+}
+
+// Why it was not done.
+type AdminFailureCode string
+
+const (
+	// There is no user with this id.
+	AdminFailureCodeUserNotFound AdminFailureCode = "USER_NOT_FOUND"
+	// No administrator who can sign in would be left.
+	AdminFailureCodeLastAdmin AdminFailureCode = "LAST_ADMIN"
+)
+
+var AllAdminFailureCode = []AdminFailureCode{
+	AdminFailureCodeUserNotFound,
+	AdminFailureCodeLastAdmin,
+}
+
+func (e AdminFailureCode) IsValid() bool {
+	switch e {
+	case AdminFailureCodeUserNotFound, AdminFailureCodeLastAdmin:
+		return true
+	}
+	return false
+}
+
+func (e AdminFailureCode) String() string {
+	return string(e)
+}
+
+func (e *AdminFailureCode) UnmarshalGQL(v any) error {
+	str, ok := v.(string)
+	if !ok {
+		return fmt.Errorf("enums must be strings")
+	}
+
+	*e = AdminFailureCode(str)
+	if !e.IsValid() {
+		return fmt.Errorf("%s is not a valid AdminFailureCode", str)
+	}
+	return nil
+}
+
+func (e AdminFailureCode) MarshalGQL(w io.Writer) {
+	_, _ = fmt.Fprint(w, strconv.Quote(e.String()))
+}
+
+func (e *AdminFailureCode) UnmarshalJSON(b []byte) error {
+	s, err := strconv.Unquote(string(b))
+	if err != nil {
+		return err
+	}
+	return e.UnmarshalGQL(s)
+}
+
+func (e AdminFailureCode) MarshalJSON() ([]byte, error) {
+	var buf bytes.Buffer
+	e.MarshalGQL(&buf)
+	return buf.Bytes(), nil
 }
 
 // Why it was not done.

@@ -22,6 +22,7 @@ const result = `{
     ... on AuthFailure { code message retryAt endReason }
   }`;
 
+const nobody = '00000000-0000-0000-0000-000000000000';
 const person = { email: 'ada@example.com', password: 'correct horse battery staple' };
 
 const tabs = [
@@ -94,6 +95,68 @@ mutation Revoke($input: RevokeSessionInput) {
 }
 `,
     variables: { input: { sessionId: null } },
+  },
+  {
+    query: `# Two operations: the one in which the cursor is will run.
+mutation ChangePassword($input: ChangePasswordInput!) {
+  changePassword(input: $input) {
+    ... on ChangePasswordSuccess { revokedCount }
+    ... on AuthFailure { code message retryAt }
+  }
+}
+
+mutation RevokeOthers {
+  revokeOtherSessions { revokedCount }
+}
+`,
+    variables: { input: { currentPassword: person.password, newPassword: 'an analytical engine of brass' } },
+  },
+  {
+    query: `# For administrators: latchkey user set-role EMAIL ADMIN
+query Users($search: String) {
+  users(first: 20, search: $search) {
+    edges { node { id email role disabledAt createdAt } }
+    pageInfo { hasNextPage endCursor }
+  }
+}
+
+query User($id: ID!) {
+  user(id: $id) {
+    email
+    sessions { id client ip lastUsedAt }
+    sessionEvents(first: 10) { edges { node { kind createdAt ip reason actorId } } }
+  }
+}
+
+mutation SetRole($role: SetRoleInput!) {
+  setRole(input: $role) { ...Done }
+}
+
+mutation DisableUser($disable: DisableUserInput!) {
+  disableUser(input: $disable) { ...Done }
+}
+
+mutation EnableUser($enable: EnableUserInput!) {
+  enableUser(input: $enable) { ...Done }
+}
+
+mutation RevokeUserSessions($revoke: RevokeUserSessionsInput!) {
+  revokeUserSessions(input: $revoke) { ...Done }
+}
+
+fragment Done on AdminResult {
+  ... on AdminSuccess { user { email role disabledAt } revokedCount }
+  ... on AdminFailure { code message }
+}
+`,
+    variables: {
+      search: null,
+      id: nobody,
+      role: { userId: nobody, role: 'ADMIN' },
+      disable: { userId: nobody },
+      enable: { userId: nobody },
+      revoke: { userId: nobody },
+    },
   },
 ].map(({ query, variables }) => ({ query, variables: variables ? JSON.stringify(variables, null, 2) : null }));
 
