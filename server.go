@@ -117,6 +117,7 @@ func serve(ctx context.Context, cfg config.Config, store *db.Store, service *aut
 		})
 	}
 	background.Go(func() { service.KeepConfirming(untilAnswered) })
+	background.Go(func() { service.KeepCleaning(stopped) })
 
 	log.Info("listening", "url", "http://"+listener.Addr().String(), "mode", cfg.Mode)
 	err = edge.Serve(stopped, listener, cfg.ShutdownTimeout)
@@ -157,6 +158,7 @@ func settings(cfg config.Config) auth.Settings {
 		SignUpClosed:       !cfg.SignUpOpen,
 		PasswordMinLength:  cfg.PasswordMinLength,
 		MaxSessions:        cfg.MaxSessions,
+		EventsTTL:          cfg.EventsTTL,
 		LoginLimit:         auth.Limit(cfg.LoginLimit),
 		LoginIPLimit:       auth.Limit(cfg.LoginIPLimit),
 	}

@@ -19,6 +19,7 @@ type Store interface {
 	SessionStore
 	EventStore
 	ThrottleStore
+	CleanUpStore
 	KeyStore
 }
 

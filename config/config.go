@@ -45,6 +45,7 @@ type Config struct {
 	SignUpOpen        bool
 	PasswordMinLength int // code points
 	MaxSessions       int // of one user
+	EventsTTL         time.Duration
 	LoginLimit        Limit
 	LoginIPLimit      Limit
 	Introspection     bool

@@ -35,7 +35,7 @@ func TestItStartsWithNothingSet(t *testing.T) {
 		"issuer": {c.PublicURL, "http://localhost:8080"}, "audience": {c.Audience, "http://localhost:8080"},
 		"access token": {c.AccessTokenTTL, 5 * time.Minute}, "idle": {c.SessionIdleTTL, 7 * 24 * time.Hour}, "session": {c.SessionTTL, 30 * 24 * time.Hour},
 		"grace": {c.RefreshGrace, 10 * time.Second}, "window": {c.RefreshRetryWindow, 24 * time.Hour}, "sign-up": {c.SignUpOpen, true},
-		"password": {c.PasswordMinLength, 15}, "sessions": {c.MaxSessions, 100}, "introspection": {c.Introspection, true}, "explorer": {c.Explorer, true}, "cookies": {c.SecureCookies, true},
+		"password": {c.PasswordMinLength, 15}, "sessions": {c.MaxSessions, 100}, "events": {c.EventsTTL, 90 * 24 * time.Hour}, "introspection": {c.Introspection, true}, "explorer": {c.Explorer, true}, "cookies": {c.SecureCookies, true},
 		"origins": {len(c.AllowedOrigins), 0}, "metrics": {c.MetricsListen, ""}, "format": {c.LogFormat, "text"}, "level": {c.LogLevel, slog.LevelInfo},
 	} {
 		if pair[0] != pair[1] {
@@ -118,6 +118,7 @@ func TestAWrongValueStopsTheStartWithOneLineThatHelps(t *testing.T) {
 		{map[string]string{"REFRESH_GRACE": "-1s"}, "REFRESH_GRACE", `"-1s"`, "10s"},
 		{map[string]string{"REFRESH_RETRY_WINDOW": "a day"}, "REFRESH_RETRY_WINDOW", `"a day"`, "24h"},
 		{map[string]string{"SIGN_UP": "on"}, "SIGN_UP", `"on"`, "open or closed"},
+		{map[string]string{"EVENTS_TTL": "0"}, "EVENTS_TTL", `"0"`, "at least 1h"},
 		{map[string]string{"MAX_SESSIONS": "0"}, "MAX_SESSIONS", `"0"`, "1 to 1000"},
 		{map[string]string{"LOGIN_LIMIT": "10"}, "LOGIN_LIMIT", `"10"`, "10/15m"},
 		{map[string]string{"LOGIN_LIMIT": "0/15m"}, "LOGIN_LIMIT", `"0/15m"`, "10/15m"},

@@ -57,6 +57,8 @@ var variables = []variable{
 		takes: "a duration such as 24h, or 0 for none", set: duration(0, func(c *Config) *time.Duration { return &c.RefreshRetryWindow })},
 	{name: "MAX_SESSIONS", fallback: "100", meaning: "how many sessions a user has at the most: one more ends the longest unused",
 		takes: "a number from 1 to 1000", set: number(1, 1000, func(c *Config) *int { return &c.MaxSessions })},
+	{name: "EVENTS_TTL", fallback: "2160h", meaning: "how long the account of what happened to a user goes back",
+		takes: "a duration of at least 1h, such as 2160h", set: duration(time.Hour, func(c *Config) *time.Duration { return &c.EventsTTL })},
 	{name: "SIGN_UP", fallback: "open", meaning: "whether people may make accounts themselves",
 		takes: "open or closed", set: oneOf(func(c *Config, value string) { c.SignUpOpen = value == "open" }, "open", "closed")},
 	{name: "PASSWORD_MIN_LENGTH", fallback: "15", meaning: "the fewest characters of a new password",

@@ -19,6 +19,18 @@ func (s *Store) administer(ctx context.Context, act auth.AdminAct, operation fun
 		if _, err := tx.exec(ctx, `UPDATE users SET role = role WHERE role = 'ADMIN'`); err != nil {
 			return err
 		}
+		var done *int
+		err := tx.get(ctx, &done, `SELECT ended_count FROM events WHERE id = ?`, act.Mark)
+		if err == nil { // our own transaction was committed, and its answer was lost
+			ended = 0
+			if done != nil {
+				ended = *done
+			}
+			return nil
+		}
+		if !errors.Is(err, sql.ErrNoRows) {
+			return err
+		}
 		if act.ActorID != nil {
 			var id uuid.UUID
 			err := tx.get(ctx, &id, `SELECT id FROM users WHERE id = ? AND role = 'ADMIN' AND disabled_at IS NULL`, *act.ActorID)
@@ -40,7 +52,7 @@ func (s *Store) administer(ctx context.Context, act auth.AdminAct, operation fun
 			return nil
 		}
 		var left int
-		err := tx.get(ctx, &left, `SELECT COUNT(*) FROM users WHERE role = 'ADMIN' AND disabled_at IS NULL`)
+		err = tx.get(ctx, &left, `SELECT COUNT(*) FROM users WHERE role = 'ADMIN' AND disabled_at IS NULL`)
 		if err == nil && left == 0 {
 			return auth.ErrLastAdmin // and what was done is undone
 		}
@@ -87,7 +99,7 @@ func (s *Store) DisableUser(ctx context.Context, act auth.AdminAct) (int, error)
 			return 0, err
 		}
 		ended, err := endSessions(ctx, tx, allSessions(act, auth.UserDisabled))
-		if err != nil || disabled == 0 { // or our own transaction was committed, and its answer was lost
+		if err != nil || disabled == 0 {
 			return ended, err
 		}
 		return ended, record(ctx, tx, eventEnding(act, auth.UserWasDisabled, "", ended))

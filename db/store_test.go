@@ -501,3 +501,31 @@ func TestStatementsAreLoggedWithoutTheirArguments(t *testing.T) {
 		want(t, "argument", strings.Contains(log.String(), "canary"), false)
 	})
 }
+
+func TestWhatAnAdministratorDidIsKnownWhenItIsDoneOnceMore(t *testing.T) {
+	each(t, func(t *testing.T, store *db.Store, user auth.NewUser, session auth.NewSession) {
+		check(t, store.CreateUser(t.Context(), admin("root@example.com"), nil))
+		self := admin("self@example.com")
+		check(t, store.CreateUser(t.Context(), self, nil))
+		act := auth.AdminAct{UserID: user.ID, ActorID: &self.ID, Now: now, Mark: uuid.New()}
+		for range 2 {
+			ended, err := store.DisableUser(t.Context(), act)
+			check(t, err)
+			want(t, "ended", ended, 1)
+		}
+		act.UserID, act.Mark = self.ID, uuid.New()
+		for range 2 { // after the first, the actor may not do it
+			check(t, store.SetRole(t.Context(), act, auth.RoleUser))
+		}
+		act.Mark = uuid.New()
+		if err := store.SetRole(t.Context(), act, auth.RoleAdmin); !errors.Is(err, auth.ErrForbidden) {
+			t.Fatalf("got %v, want it forbidden", err)
+		}
+	})
+}
+
+func admin(email string) auth.NewUser {
+	user := newUser(email)
+	user.Role = auth.RoleAdmin
+	return user
+}
