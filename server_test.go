@@ -142,6 +142,11 @@ func (p *process) signUp(t *testing.T) map[string]any {
 	return p.ask(t, `mutation { result: signUp(input: {email: "ada@example.com", password: "`+password+`"}) `+tokens+` }`, "")
 }
 
+func (p *process) login(t *testing.T, email, password string) map[string]any {
+	t.Helper()
+	return p.ask(t, `mutation { result: login(input: {email: "`+email+`", password: "`+password+`"}) `+tokens+` }`, "")
+}
+
 func (p *process) refresh(t *testing.T, token any) map[string]any {
 	t.Helper()
 	return p.ask(t, fmt.Sprintf(`mutation { result: refreshToken(input: {refreshToken: "%s"}) %s }`, token, tokens), "")
@@ -343,7 +348,7 @@ func TestHelpNamesCommandsAndVariables(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range []string{"user add [--admin] EMAIL", "user list", "user set-role EMAIL ROLE", "user disable EMAIL", "user enable EMAIL", "DATABASE_URL", "SECRET", "REFRESH_GRACE"} {
+		for _, name := range []string{"user add [--admin] EMAIL", "user list", "user set-role EMAIL ROLE", "user disable EMAIL", "user enable EMAIL", "user import FILE", "user export", "DATABASE_URL", "SECRET", "REFRESH_GRACE"} {
 			want(t, name, strings.Contains(string(output), name), true)
 		}
 	}

@@ -43,6 +43,12 @@ type UserStore interface {
 	// Users returns users by normalised address.
 	Users(ctx context.Context, query UserQuery) ([]User, error)
 
+	// ImportUsers stores users, at most 1000, all or none, but those whose address has one already. It returns how
+	// many it stored, or fewer where its answer was lost and it ran again.
+	ImportUsers(ctx context.Context, users []NewUser) (int, error)
+	// UserRecords is Users with what NewUser adds.
+	UserRecords(ctx context.Context, query UserQuery) ([]NewUser, error)
+
 	// What an administrator does is recorded, and done to no effect where it was done before. Errors of each:
 	// ErrNotFound; ErrForbidden where the actor is not an enabled administrator; ErrLastAdmin where no enabled
 	// administrator would be left, and then nothing is done.

@@ -23,13 +23,15 @@ func Usage() string {
 	return `Latchkey signs people in and keeps them signed in, over GraphQL.
 
 Usage:
-  latchkey                            start the server
-  latchkey user add [--admin] EMAIL   make an account; the password is asked for, or read from standard input
-  latchkey user list                  list the accounts
-  latchkey user set-role EMAIL ROLE   make a user an administrator (ADMIN), or one no more (USER)
-  latchkey user disable EMAIL         bar a user from signing in, and end all sessions of that user now
-  latchkey user enable EMAIL          let a user sign in again
-  latchkey --help                     show this
+  latchkey                              start the server
+  latchkey user add [--admin] EMAIL     make an account; the password is asked for, or read from standard input
+  latchkey user list                    list the accounts
+  latchkey user set-role EMAIL ROLE     make a user an administrator (ADMIN), or one no more (USER)
+  latchkey user disable EMAIL           bar a user from signing in, and end all sessions of that user now
+  latchkey user enable EMAIL            let a user sign in again
+  latchkey user import FILE.jsonl       make accounts of records, one JSON object a line; may be repeated
+  latchkey user export [--with-hashes]  write such records
+  latchkey --help                       show this
 
 Environment (variable, default, meaning):
 ` + config.Usage()
@@ -68,6 +70,12 @@ func Parse(args []string) (command, error) {
 		return disableUser(rest[0]), nil
 	case name == "enable" && len(rest) == 1:
 		return enableUser(rest[0]), nil
+	case name == "import" && len(rest) == 1:
+		return importUsers(rest[0]), nil
+	case name == "export" && len(rest) == 1 && rest[0] == "--with-hashes":
+		return exportUsers(true), nil
+	case name == "export" && len(rest) == 0:
+		return exportUsers(false), nil
 	}
 	return nil, errUnknown
 }
