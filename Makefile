@@ -41,4 +41,5 @@ passwords: ## fetch the list of common passwords anew, at the version of auth/pa
 
 soak: ## break everything for as long as it takes, about half an hour, and print a table; SEED=n repeats one
 	@scripts/databases.sh soak
+	go test ./web -v -run TestTheTimeOfAnAnswer -soak -timeout 20m
 	go test ./internal/chaos -v -soak -parallel 2 -timeout 90m $(if $(SEED),-seed $(SEED))

@@ -71,6 +71,7 @@ type server struct {
 	metrics     *web.Metrics
 	explorable  bool // whether introspection, the schema and the explorer are on
 	proxies     []netip.Prefix
+	settings    *auth.Settings // nil: the defaults
 }
 
 // newServer is one as in production, newExplorable one as in development: without allowed origins.
@@ -88,7 +89,7 @@ func startServer(t testing.TB, databaseURL string, s *server) *server {
 	t.Helper()
 	s.clock, s.log = authtest.NewClock(), &logBuffer{}
 	log := slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
-	service, store := authtest.NewService(t, authtest.Options{URL: databaseURL, Timeout: time.Second, Clock: s.clock, Log: log})
+	service, store := authtest.NewService(t, authtest.Options{URL: databaseURL, Timeout: time.Second, Clock: s.clock, Log: log, Settings: s.settings})
 	s.service, s.databaseURL = service, databaseURL
 	s.logger, s.metrics = log, web.NewMetrics()
 	s.executor = graph.NewExecutor(service, log, graph.Options{Introspection: s.explorable, Refusals: s.metrics})
