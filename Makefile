@@ -1,7 +1,7 @@
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME = 5s
 
-.PHONY: help run test check fuzz soak explorer passwords
+.PHONY: help run test check fuzz bench soak explorer passwords
 help: ## list what can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 8
 
@@ -38,6 +38,10 @@ explorer: ## fetch the explorer's parts anew, at the versions of web/explorer/pa
 
 passwords: ## fetch the list of common passwords anew, at the version of auth/passwords/package.json
 	scripts/passwords.sh
+
+bench: ## measure a database of a million users, for some minutes
+	@scripts/databases.sh
+	go test ./bench -run '^$$' -bench . -benchtime 1x -timeout 40m
 
 soak: ## break everything for as long as it takes, about half an hour, and print a table; SEED=n repeats one
 	@scripts/databases.sh soak

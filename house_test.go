@@ -12,6 +12,7 @@ var mayImport = map[string][]string{
 	"latchkey":                      {"auth", "cli", "config", "db", "graph", "web"},
 	"latchkey/auth":                 {},
 	"latchkey/auth/authtest":        {"auth", "db"}, // for tests only
+	"latchkey/bench":                {},             // tests only
 	"latchkey/cli":                  {"auth", "config"},
 	"latchkey/config":               {},
 	"latchkey/db":                   {"auth"},
