@@ -33,8 +33,8 @@ func (r *refusals) recall(key string, now time.Time) error {
 	return nil
 }
 
-// How many attempts one server works on at once, per core: more would wait for longer than a second, and those
-// of one address for half of that, so that there is room for others.
+// How many attempts one server works on at once, per core: at 34 ms for a hash, more would wait for longer than two
+// seconds. Those of one address may take half of the places, so that there is room for others.
 const (
 	crowdPerCore        = 64
 	crowdPerCoreAddress = 32

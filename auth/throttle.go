@@ -160,8 +160,8 @@ func (s *Service) fail(ctx context.Context, attempt *attempt, kind EventKind, us
 	return ErrInvalidCredentials
 }
 
-// addressBucket is the budget of everybody at one address. An IPv6 network of 64 bits is one address: that much
-// every customer of a provider has (RFC 6177).
+// addressBucket is the budget of everybody at one address. An IPv6 network of 64 bits is one address: every
+// customer of a provider has at least that much (RFC 6177).
 func (s *Service) addressBucket(client Client) Bucket {
 	network := client.IP
 	if address, err := netip.ParseAddr(client.IP); err == nil && address.Unmap().Is6() {
