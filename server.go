@@ -118,6 +118,7 @@ func serve(ctx context.Context, cfg config.Config, store *db.Store, service *aut
 	}
 	background.Go(func() { service.KeepConfirming(untilAnswered) })
 	background.Go(func() { service.KeepCleaning(stopped) })
+	background.Go(func() { service.KeepKeys(stopped) })
 
 	log.Info("listening", "url", "http://"+listener.Addr().String(), "mode", cfg.Mode)
 	err = edge.Serve(stopped, listener, cfg.ShutdownTimeout)
@@ -150,6 +151,7 @@ func settings(cfg config.Config) auth.Settings {
 	return auth.Settings{
 		Issuer:             cfg.PublicURL,
 		Audience:           cfg.Audience,
+		KeyRotation:        cfg.KeyRotation,
 		AccessTokenTTL:     cfg.AccessTokenTTL,
 		SessionIdleTTL:     cfg.SessionIdleTTL,
 		SessionTTL:         cfg.SessionTTL,

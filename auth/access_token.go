@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"strings"
@@ -69,7 +70,7 @@ func (c *accessTokenCodec) mint(state *SessionState, now time.Time) (Secret, tim
 		Generation: state.Generation,
 		Roles:      []Role{state.User.Role},
 	})
-	key := c.keys.currentSigningKey
+	key := c.keys.known.Load().currentSigningKey(now)
 	token.Header["typ"] = accessTokenType
 	token.Header["kid"] = key.kid
 	signed, err := token.SignedString(key.private)
@@ -79,15 +80,38 @@ func (c *accessTokenCodec) mint(state *SessionState, now time.Time) (Secret, tim
 	return Secret(signed), expiresAt, nil
 }
 
+// errUnknownKey says that a token is of a key that this server does not know, or takes no more.
+var errUnknownKey = errors.New("unknown key")
+
 // verify returns the claims of an access token that this ring signed for this issuer and audience and
-// that has not expired. Whether its session is live, the database knows. Errors: *UnauthenticatedError.
-func (c *accessTokenCodec) verify(text Secret) (*Claims, error) {
+// that has not expired. A key that is not known is looked for in the database, unless that was done a moment ago
+// (lookAgainAfter): keys are made longer than that before they are used. Whether the session is live, the database knows.
+// Errors: *UnauthenticatedError, ErrUnavailable.
+func (c *accessTokenCodec) verify(ctx context.Context, text Secret) (*Claims, error) {
+	claims, err := c.verifyByKnown(text)
+	if errors.Is(err, errUnknownKey) {
+		if err := c.keys.readLately(ctx); err != nil {
+			return nil, err
+		}
+		claims, err = c.verifyByKnown(text)
+	}
+	if errors.Is(err, errUnknownKey) {
+		return nil, &UnauthenticatedError{Reason: TokenInvalid}
+	}
+	return claims, err
+}
+
+// verifyByKnown is verify without looking. Errors: errUnknownKey, *UnauthenticatedError.
+func (c *accessTokenCodec) verifyByKnown(text Secret) (*Claims, error) {
 	invalid := &UnauthenticatedError{Reason: TokenInvalid}
 	if !isCompactJWS(text.Reveal()) {
 		return nil, invalid
 	}
 	var claims Claims
 	_, err := c.parser.ParseWithClaims(text.Reveal(), &claims, c.key)
+	if errors.Is(err, errUnknownKey) {
+		return nil, errUnknownKey
+	}
 	expired := errors.Is(err, jwt.ErrTokenExpired)
 	if err != nil && !expired || claims.check(c.now()) != nil {
 		return nil, invalid
@@ -132,9 +156,9 @@ func (c *accessTokenCodec) key(token *jwt.Token) (any, error) {
 		return nil, errors.New("not an access token")
 	}
 	kid, _ := token.Header["kid"].(string)
-	key, ok := c.keys.signingKeys[kid]
+	key, ok := c.keys.known.Load().signingKeyNamed(kid, c.now(), c.settings.AccessTokenTTL)
 	if !ok {
-		return nil, errors.New("unknown key")
+		return nil, errUnknownKey
 	}
 	return &key.private.PublicKey, nil
 }

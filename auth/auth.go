@@ -41,6 +41,9 @@ type Settings struct {
 	// EventsTTL is how long the account of what happened goes back.
 	EventsTTL time.Duration
 
+	// KeyRotation is how old a key is when its successor is made. Zero: only RotateKey makes one.
+	KeyRotation time.Duration
+
 	LoginLimit   Limit // of attempts with a password, per account and per device that is known to it
 	LoginIPLimit Limit // of the same and of sign-ups, per address
 }
@@ -64,7 +67,8 @@ type Service struct {
 
 // New returns a Service over a store and the ring of keys that OpenKeyRing returned for it.
 // Every operation reads now once; callers pass time.Now, tests a clock of their own.
-// Whoever calls New must also call KeepConfirming, and of all servers of a database some must call KeepCleaning.
+// Whoever calls New must also call KeepConfirming and KeepKeys, and of all servers of a database some must call
+// KeepCleaning.
 func New(store Store, keys *KeyRing, settings Settings, now func() time.Time, log *slog.Logger) (*Service, error) {
 	passwords, err := newPasswordHasher(settings.PasswordMinLength)
 	if err != nil {

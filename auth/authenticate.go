@@ -16,9 +16,9 @@ type Principal struct {
 // session and the user are read, in one query, every time. There is no moment after a revoke in which it
 // succeeds. An empty token is an invalid one. Errors: *UnauthenticatedError, ErrUnavailable.
 func (s *Service) Authenticate(ctx context.Context, accessToken Secret) (*Principal, error) {
-	claims, err := s.accessTokens.verify(accessToken)
+	claims, err := s.accessTokens.verify(ctx, accessToken)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("authenticate: %w", err)
 	}
 	now := s.now()
 	ended := &UnauthenticatedError{Reason: SessionEnded}
@@ -28,6 +28,14 @@ func (s *Service) Authenticate(ctx context.Context, accessToken Secret) (*Princi
 	}
 	if err != nil {
 		return nil, fmt.Errorf("authenticate: %w", err)
+	}
+	if state.RevokedKeys != s.keys.known.Load().revoked { // perhaps this token's
+		if err := s.keys.readSince(ctx); err != nil {
+			return nil, fmt.Errorf("authenticate: %w", err)
+		}
+		if _, err := s.accessTokens.verify(ctx, accessToken); err != nil {
+			return nil, fmt.Errorf("authenticate: %w", err)
+		}
 	}
 	if state.UserID.String() != claims.Subject {
 		return nil, &UnauthenticatedError{Reason: TokenInvalid}

@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"encoding/hex"
 	"strings"
+	"time"
 )
 
 // A device token shows that somebody signed in to an account from here before (the "device cookie" of OWASP). It
@@ -30,8 +31,8 @@ type deviceToken struct {
 }
 
 // newDeviceToken returns a token of a device that has just signed in.
-func (r *KeyRing) newDeviceToken(normalizedEmail string, passwordGeneration int) Secret {
-	key := r.currentRefreshKey
+func (r *KeyRing) newDeviceToken(normalizedEmail string, passwordGeneration int, now time.Time) Secret {
+	key := r.known.Load().currentRefreshKey(now)
 	raw := append(make([]byte, 0, deviceTokenSize), key.id[:]...)
 	raw = append(raw, accountHash(normalizedEmail)...)
 	raw = binary.BigEndian.AppendUint32(raw, uint32(passwordGeneration))
@@ -54,7 +55,7 @@ func (r *KeyRing) parseDeviceToken(text Secret, normalizedEmail string) (deviceT
 		return deviceToken{}, false
 	}
 	body, tag := raw[:deviceTokenSize-refreshTagSize], raw[deviceTokenSize-refreshTagSize:]
-	key, ok := r.refreshKeys[refreshKeyID(raw[:4])]
+	key, ok := r.known.Load().refresh[refreshKeyID(raw[:4])]
 	if !ok || !equal(tag, key.deviceTagOf(body)) {
 		return deviceToken{}, false
 	}

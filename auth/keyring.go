@@ -1,47 +1,32 @@
 package auth
 
 import (
-	"bytes"
 	"context"
-	"crypto"
-	"crypto/aes"
-	"crypto/cipher"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/hkdf"
-	"crypto/rand"
-	"crypto/sha256"
-	"crypto/x509"
-	"encoding/base64"
-	"encoding/hex"
-	"errors"
 	"fmt"
+	"slices"
+	"sync/atomic"
 	"time"
-
-	"github.com/go-jose/go-jose/v4"
 )
 
-// The kinds of key in the ring.
-const (
-	signingKeyKind = "signing" // ES256, signs access tokens; its id is the `kid`
-	refreshKeyKind = "refresh" // makes refresh tokens; its id is the token's key id
-)
+// lookAgainAfter is the least time between two readings of the ring that requests ask for: by a token of a key that is
+// not known here, which can be a forged one.
+const lookAgainAfter = 250 * time.Millisecond
 
-// ErrWrongSecret is returned where a stored key opens with none of the secrets.
-var ErrWrongSecret = errors.New("the keys in the database were sealed with another secret")
-
-// KeyRing is the set of keys that all servers of one database share.
+// KeyRing is the set of keys that all servers of one database share, as one of them knows it.
 type KeyRing struct {
-	currentSigningKey *signingKey
-	signingKeys       map[string]*signingKey // by kid
-	currentRefreshKey *refreshKey
-	refreshKeys       map[refreshKeyID]*refreshKey
+	store   KeyStore
+	sealers []*sealer // the first seals
+	known   atomic.Pointer[keys]
+	looks   looks
 }
 
-// signingKey is a key pair of ES256 (RFC 7518 §3.4) and its name.
-type signingKey struct {
-	kid     string // the JWK thumbprint of RFC 7638
-	private *ecdsa.PrivateKey
+// keys are those of the ring at one reading. They do not change.
+type keys struct {
+	stored  []SealedKey             // by kind and number
+	usable  map[KeyKind][]SealedKey // those that are not revoked, by number
+	revoked int                     // how many are, which only grows
+	signing map[string]*signingKey
+	refresh map[refreshKeyID]*refreshKey
 }
 
 // OpenKeyRing reads the ring from a store, making what it lacks: on an empty database the first signing
@@ -59,197 +44,182 @@ func OpenKeyRing(ctx context.Context, store KeyStore, secret, previous []byte, n
 }
 
 func openKeyRing(ctx context.Context, store KeyStore, secret, previous []byte, now time.Time) (*KeyRing, error) {
-	seal, err := newSealer(secret)
+	sealers, err := newSealers(secret, previous)
 	if err != nil {
 		return nil, err
 	}
-	sealers := []*sealer{seal}
-	if previous != nil {
-		old, err := newSealer(previous)
-		if err != nil {
-			return nil, err
-		}
-		sealers = append(sealers, old)
-	}
+	ring := &KeyRing{store: store, sealers: sealers}
+	ring.known.Store(&keys{})
+	ring.looks = looks{every: lookAgainAfter, read: ring.read}
 	stored, err := store.Keys(ctx)
 	if err != nil {
 		return nil, err
 	}
-	added := false
-	for kind, generate := range map[string]func() (id string, plain []byte, err error){
-		signingKeyKind: newSigningKey, refreshKeyKind: newRefreshKeySecret,
-	} {
-		if hasKind(stored, kind) {
+	for _, kind := range keyKinds {
+		if slices.ContainsFunc(stored, func(key SealedKey) bool { return key.Kind == kind }) {
 			continue
 		}
-		id, plain, err := generate()
-		if err != nil {
-			return nil, fmt.Errorf("make %s key: %w", kind, err)
-		}
-		key := SealedKey{Kind: kind, Number: 1, ID: id, CreatedAt: now}
-		key.Sealed = seal.seal(key, plain)
-		if err := store.AddKey(ctx, key); err != nil {
-			return nil, err
-		}
-		added = true
-	}
-	if added { // read again: another server may have been faster
-		if stored, err = store.Keys(ctx); err != nil {
-			return nil, err
-		}
-	}
-	ring := &KeyRing{signingKeys: map[string]*signingKey{}, refreshKeys: map[refreshKeyID]*refreshKey{}}
-	for _, key := range stored {
-		plain, by, err := open(sealers, key)
+		key, err := newKey(kind, 1, sealers[0], now, now)
 		if err != nil {
 			return nil, err
 		}
-		if by != seal {
-			resealed := key
-			resealed.Sealed = seal.seal(key, plain)
-			if err := store.ResealKey(ctx, resealed, key.Sealed); err != nil {
-				return nil, err
-			}
-		}
-		if err := ring.add(key, plain); err != nil {
-			return nil, fmt.Errorf("%s key %s: %w", key.Kind, key.ID, err)
+		if err := store.AddKey(ctx, key); err != nil { // or does nothing: another server may have been faster
+			return nil, err
 		}
 	}
-	return ring, nil
+	return ring, ring.looks.now(ctx)
 }
 
-func hasKind(keys []SealedKey, kind string) bool {
-	for _, key := range keys {
-		if key.Kind == kind {
-			return true
+// readSince returns once the ring is as it was stored now or later, for a request, which may have to wait.
+func (r *KeyRing) readSince(ctx context.Context) error { return r.looks.since(ctx, time.Now()) }
+
+// readLately returns once the ring is as it was stored a moment ago, lookAgainAfter at the most.
+func (r *KeyRing) readLately(ctx context.Context) error {
+	return r.looks.since(ctx, time.Now().Add(-lookAgainAfter))
+}
+
+// read takes in the ring as it is stored now. Where that fails the ring stays as it was.
+func (r *KeyRing) read(ctx context.Context) error {
+	stored, err := r.store.Keys(ctx)
+	if err != nil {
+		return err
+	}
+	before := r.known.Load()
+	after := &keys{
+		stored: stored, usable: map[KeyKind][]SealedKey{},
+		signing: map[string]*signingKey{}, refresh: map[refreshKeyID]*refreshKey{},
+	}
+	for _, key := range stored {
+		if key.RevokedAt != nil {
+			after.revoked++
+			continue
 		}
+		after.usable[key.Kind] = append(after.usable[key.Kind], key)
+		if after.takeFrom(before, key) {
+			continue
+		}
+		plain, err := r.open(ctx, key)
+		if err == nil {
+			err = after.take(key, plain)
+		}
+		if err != nil {
+			return fmt.Errorf("%s key %s: %w", key.Kind, key.ID, err)
+		}
+	}
+	for _, kind := range keyKinds {
+		if len(after.usable[kind]) == 0 {
+			return fmt.Errorf("every %s key is revoked", kind)
+		}
+	}
+	r.known.Store(after)
+	return nil
+}
+
+// open returns a key in the clear, and seals it anew where that is due.
+func (r *KeyRing) open(ctx context.Context, key SealedKey) ([]byte, error) {
+	plain, by, err := open(r.sealers, key)
+	if err != nil || by == r.sealers[0] {
+		return plain, err
+	}
+	old := key.Sealed
+	key.Sealed = r.sealers[0].seal(key, plain)
+	return plain, r.store.ResealKey(ctx, key, old)
+}
+
+// takeFrom takes in a key that was opened before, however it is sealed now: a server that has only the previous secret
+// goes on with what it could open. It reports whether it did.
+func (k *keys) takeFrom(before *keys, key SealedKey) bool {
+	if signing, ok := before.signing[key.ID]; ok && key.Kind == SigningKey {
+		k.signing[key.ID] = signing
+		return true
+	}
+	if refresh, ok := before.refreshKeyNamed(key.ID); ok && key.Kind == RefreshKey {
+		k.refresh[refresh.id] = refresh
+		return true
 	}
 	return false
 }
 
-// add takes in an opened key. Keys come by number, and the last of a kind is the current one.
-func (r *KeyRing) add(key SealedKey, plain []byte) error {
+// take takes in a key that was opened.
+func (k *keys) take(key SealedKey, plain []byte) error {
 	switch key.Kind {
-	case signingKeyKind:
-		signing, err := parseSigningKey(plain)
+	case SigningKey:
+		signing, err := parseSigningKey(key.ID, plain)
 		if err != nil {
 			return err
 		}
-		if signing.kid != key.ID {
-			return errors.New("is not the key that its id names")
-		}
-		r.signingKeys[signing.kid], r.currentSigningKey = signing, signing
-	case refreshKeyKind:
-		id, err := parseRefreshKeyID(key.ID)
+		k.signing[key.ID] = signing
+	case RefreshKey:
+		refresh, err := parseRefreshKey(key.ID, plain)
 		if err != nil {
 			return err
 		}
-		refresh, err := newRefreshKey(id, plain)
-		if err != nil {
-			return err
-		}
-		r.refreshKeys[id], r.currentRefreshKey = refresh, refresh
+		k.refresh[refresh.id] = refresh
 	default: // of a newer version, which another server of this database runs
 	}
 	return nil
 }
 
-// refreshKeyNamed returns the refresh key with an id in its stored form.
-func (r *KeyRing) refreshKeyNamed(text string) (*refreshKey, error) {
-	id, err := parseRefreshKeyID(text)
-	if err != nil {
-		return nil, err
-	}
-	key, ok := r.refreshKeys[id]
-	if !ok {
-		return nil, fmt.Errorf("the ring of this server has no refresh key %s", id)
-	}
-	return key, nil
-}
-
-func parseRefreshKeyID(text string) (id refreshKeyID, err error) {
-	raw, err := hex.DecodeString(text)
-	if err != nil || len(raw) != len(id) {
-		return refreshKeyID{}, errors.New("malformed refresh key id")
-	}
-	return refreshKeyID(raw), nil
-}
-
-func newRefreshKeySecret() (id string, plain []byte, err error) {
-	var keyID refreshKeyID
-	_, _ = rand.Read(keyID[:])
-	plain = make([]byte, 32)
-	_, _ = rand.Read(plain)
-	return keyID.String(), plain, nil
-}
-
-func newSigningKey() (id string, plain []byte, err error) {
-	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return "", nil, err
-	}
-	plain, err = x509.MarshalPKCS8PrivateKey(private)
-	if err != nil {
-		return "", nil, err
-	}
-	kid, err := thumbprint(&private.PublicKey)
-	return kid, plain, err
-}
-
-func parseSigningKey(plain []byte) (*signingKey, error) {
-	parsed, err := x509.ParsePKCS8PrivateKey(plain)
-	if err != nil {
-		return nil, err
-	}
-	private, ok := parsed.(*ecdsa.PrivateKey)
-	if !ok || private.Curve != elliptic.P256() {
-		return nil, errors.New("is not a P-256 key")
-	}
-	kid, err := thumbprint(&private.PublicKey)
-	return &signingKey{kid: kid, private: private}, err
-}
-
-func thumbprint(public *ecdsa.PublicKey) (string, error) {
-	sum, err := (&jose.JSONWebKey{Key: public}).Thumbprint(crypto.SHA256)
-	return base64.RawURLEncoding.EncodeToString(sum), err
-}
-
-// sealer keeps keys confidential and in their place at rest.
-type sealer struct{ aead cipher.AEAD }
-
-func newSealer(secret []byte) (*sealer, error) {
-	if len(secret) < 32 {
-		return nil, errors.New("the secret has fewer than 32 bytes")
-	}
-	key, err := hkdf.Key(sha256.New, secret, nil, "latchkey key ring seal v1", 32)
-	if err != nil {
-		return nil, err
-	}
-	block, err := aes.NewCipher(key)
-	if err != nil {
-		return nil, err
-	}
-	aead, err := cipher.NewGCMWithRandomNonce(block)
-	return &sealer{aead}, err
-}
-
-func (s *sealer) seal(key SealedKey, plain []byte) []byte {
-	return s.aead.Seal(nil, nil, plain, placeOf(key))
-}
-
-// open returns the key in its sealed form, and which of the sealers opened it.
-func open(sealers []*sealer, key SealedKey) ([]byte, *sealer, error) {
-	for _, s := range sealers {
-		if plain, err := s.aead.Open(nil, nil, key.Sealed, placeOf(key)); err == nil {
-			return plain, s, nil
+// currentOf returns the key of a kind with which new tokens are made: the last whose time has come.
+func (k *keys) currentOf(kind KeyKind, now time.Time) SealedKey {
+	all := k.usable[kind]
+	for i := len(all) - 1; i > 0; i-- {
+		if !all[i].ActiveAt.After(now) {
+			return all[i]
 		}
 	}
-	return nil, nil, ErrWrongSecret
+	return all[0]
 }
 
-// placeOf binds a sealed key to its row, so that rows cannot be swapped.
-func placeOf(key SealedKey) []byte {
-	var place bytes.Buffer
-	fmt.Fprintf(&place, "%s|%d|%s", key.Kind, key.Number, key.ID)
-	return place.Bytes()
+func (k *keys) currentSigningKey(now time.Time) *signingKey {
+	return k.signing[k.currentOf(SigningKey, now).ID]
+}
+
+func (k *keys) currentRefreshKey(now time.Time) *refreshKey {
+	id, _ := parseRefreshKeyID(k.currentOf(RefreshKey, now).ID) // which take parsed
+	return k.refresh[id]
+}
+
+// stateOf returns where a key is on its way, and since when it is superseded.
+func (k *keys) stateOf(key SealedKey, now time.Time, accessTokenTTL time.Duration) (state KeyState, superseded time.Time) {
+	if key.RevokedAt != nil {
+		return RevokedKey, time.Time{}
+	}
+	current := k.currentOf(key.Kind, now)
+	switch {
+	case key.Number == current.Number:
+		return CurrentKey, time.Time{}
+	case key.Number > current.Number:
+		return NextKey, time.Time{}
+	}
+	for _, later := range k.usable[key.Kind] {
+		if later.Number > key.Number && (superseded.IsZero() || later.ActiveAt.Before(superseded)) {
+			superseded = later.ActiveAt
+		}
+	}
+	if key.Kind == SigningKey && now.Sub(superseded) > accessTokenTTL+acceptedAfter {
+		return RetiredKey, superseded
+	}
+	return PreviousKey, superseded
+}
+
+// signingKeyNamed returns the signing key with an id if its tokens are taken.
+func (k *keys) signingKeyNamed(kid string, now time.Time, accessTokenTTL time.Duration) (*signingKey, bool) {
+	for _, key := range k.usable[SigningKey] {
+		if key.ID == kid {
+			state, _ := k.stateOf(key, now, accessTokenTTL)
+			return k.signing[kid], state != RetiredKey
+		}
+	}
+	return nil, false
+}
+
+// refreshKeyNamed returns the refresh key with an id in its stored form.
+func (k *keys) refreshKeyNamed(text string) (*refreshKey, bool) {
+	id, err := parseRefreshKeyID(text)
+	if err != nil {
+		return nil, false
+	}
+	key, ok := k.refresh[id]
+	return key, ok
 }

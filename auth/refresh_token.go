@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"context"
 	"crypto/hkdf"
 	"crypto/hmac"
 	"crypto/rand"
@@ -115,8 +116,8 @@ func newRefreshSeed() []byte {
 var errMalformedRefreshToken = fmt.Errorf("%w: malformed", ErrInvalidRefreshToken)
 
 // parseRefreshToken returns the token in a text that a server with this ring made. It asks nothing of the
-// database. Errors: ErrInvalidRefreshToken.
-func (r *KeyRing) parseRefreshToken(text Secret) (refreshToken, error) {
+// database, but for a key that is not known: every lookAgainAfter, whatever comes. Errors: ErrInvalidRefreshToken, ErrUnavailable.
+func (r *KeyRing) parseRefreshToken(ctx context.Context, text Secret) (refreshToken, error) {
 	encoded, ok := strings.CutPrefix(text.Reveal(), refreshTokenPrefix)
 	// The length first: the decoder skips line ends, and would find one token in many texts.
 	if !ok || len(encoded) != base64.RawURLEncoding.EncodedLen(refreshTokenSize) {
@@ -127,7 +128,14 @@ func (r *KeyRing) parseRefreshToken(text Secret) (refreshToken, error) {
 		return refreshToken{}, errMalformedRefreshToken
 	}
 	body, tag := raw[:refreshTokenSize-refreshTagSize], raw[refreshTokenSize-refreshTagSize:]
-	key, ok := r.refreshKeys[refreshKeyID(raw[:4])]
+	id := refreshKeyID(raw[:4])
+	key, ok := r.known.Load().refresh[id]
+	if !ok { // made a moment ago, or never: whoever is refused here is signed out, so this one is waited for
+		if err := r.readSince(ctx); err != nil {
+			return refreshToken{}, err
+		}
+		key, ok = r.known.Load().refresh[id]
+	}
 	if !ok || !equal(tag, key.tagOf(body)) {
 		return refreshToken{}, ErrInvalidRefreshToken
 	}

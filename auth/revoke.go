@@ -25,7 +25,7 @@ func (s *Service) RevokeSession(ctx context.Context, principal *Principal, sessi
 // §2.1). For a token of the right form that this server did not issue it returns (nil, false, nil).
 // Errors: *InvalidInputError, ErrUnavailable.
 func (s *Service) RevokeByRefreshToken(ctx context.Context, text Secret, client Client) (sessionID *uuid.UUID, revoked bool, err error) {
-	token, err := s.keys.parseRefreshToken(text)
+	token, err := s.keys.parseRefreshToken(ctx, text)
 	if errors.Is(err, errMalformedRefreshToken) {
 		return nil, false, &InvalidInputError{Field: "refreshToken", Problem: "is not a refresh token"}
 	}

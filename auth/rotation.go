@@ -26,7 +26,7 @@ const maxLateRetryStreak = 10
 // Errors: ErrInvalidRefreshToken, *SessionEndedError, ErrUnavailable. After ErrUnavailable the token that
 // was presented still works.
 func (s *Service) Refresh(ctx context.Context, text Secret, client Client) (*Tokens, error) {
-	token, err := s.keys.parseRefreshToken(text)
+	token, err := s.keys.parseRefreshToken(ctx, text)
 	if err != nil {
 		return nil, err
 	}
@@ -41,15 +41,19 @@ func (s *Service) Refresh(ctx context.Context, text Secret, client Client) (*Tok
 // rotate tries the one guarded statement and, where its guard does not hold, finds out why.
 func (s *Service) rotate(ctx context.Context, token refreshToken, client Client, now time.Time) (refreshToken, *SessionState, error) {
 	seed := newRefreshSeed()
-	next := s.keys.currentRefreshKey.successor(token, seed)
 	rotation := Rotation{
-		SessionID: token.sessionID, Generation: token.generation, Hash: token.hash(),
-		NextHash: next.hash(), Seed: seed, RefreshKeyID: next.key.id.String(),
+		SessionID: token.sessionID, Generation: token.generation, Hash: token.hash(), Seed: seed,
 		Now: now, IdleExpiresAt: now.Add(s.settings.SessionIdleTTL),
 		UserAgent: optional(client.UserAgent), IP: optional(client.IP),
 	}
 	// The row can move on while it is judged, but only so often: each time somebody else was faster.
 	for range 10 {
+		known := s.keys.known.Load()
+		if _, usable := known.refresh[token.key.id]; !usable {
+			return refreshToken{}, nil, ErrInvalidRefreshToken
+		}
+		next := known.currentRefreshKey(now).successor(token, seed)
+		rotation.NextHash, rotation.RefreshKeyID, rotation.RevokedKeys = next.hash(), next.key.id.String(), known.revoked
 		state, err := s.store.Rotate(ctx, rotation)
 		if err == nil {
 			return next, state, nil
@@ -63,6 +67,12 @@ func (s *Service) rotate(ctx context.Context, token refreshToken, client Client,
 		}
 		if err != nil {
 			return refreshToken{}, nil, err
+		}
+		if state.RevokedKeys != known.revoked { // perhaps this token's, or the next one's
+			if err := s.keys.readSince(ctx); err != nil {
+				return refreshToken{}, nil, err
+			}
+			continue
 		}
 		answer, state, err := s.judge(ctx, token, next, state, client, now)
 		if !errors.Is(err, errMovedOn) {
@@ -91,7 +101,7 @@ func (s *Service) judge(ctx context.Context, token, next refreshToken, state *Se
 	if state.Generation < token.generation {
 		return refreshToken{}, nil, s.endAfterRefresh(ctx, state, StorageRolledBack, client, now)
 	}
-	successor, ok, err := s.successorIn(state, token)
+	successor, ok, err := s.successorIn(ctx, state, token)
 	if err != nil {
 		return refreshToken{}, nil, err
 	}
@@ -128,14 +138,18 @@ func (s *SessionState) allowsLateRetry(token refreshToken) bool {
 }
 
 // successorIn returns the token's successor if that is the session's live token.
-func (s *Service) successorIn(state *SessionState, token refreshToken) (refreshToken, bool, error) {
+func (s *Service) successorIn(ctx context.Context, state *SessionState, token refreshToken) (refreshToken, bool, error) {
 	if state.Generation != token.generation+1 || state.RefreshSeed == nil {
 		return refreshToken{}, false, nil
 	}
-	key, err := s.keys.refreshKeyNamed(state.RefreshKeyID)
-	if err != nil {
-		// Not reuse: this server lacks a key that another one has.
-		return refreshToken{}, false, err
+	key, ok := s.keys.known.Load().refreshKeyNamed(state.RefreshKeyID)
+	if !ok { // not reuse: another server has a newer key, or it was revoked
+		if err := s.keys.readSince(ctx); err != nil {
+			return refreshToken{}, false, err
+		}
+		if key, ok = s.keys.known.Load().refreshKeyNamed(state.RefreshKeyID); !ok {
+			return refreshToken{}, false, ErrInvalidRefreshToken
+		}
 	}
 	successor := key.successor(token, state.RefreshSeed)
 	return successor, equal(state.RefreshHash, successor.hash()), nil

@@ -74,6 +74,10 @@ type SessionState struct {
 	// a row did.
 	LateRetryGeneration uint32
 	LateRetryStreak     int
+
+	// RevokedKeys is how many keys of the ring are revoked. A server that knows of fewer looks again before it
+	// believes a token.
+	RevokedKeys int
 }
 
 // endReason returns why the session is over at a moment, and false while it is live. What came first
@@ -110,26 +114,30 @@ func (s *Service) Sessions(ctx context.Context, user *User) ([]Session, error) {
 }
 
 // SessionOf returns the id of the session that a refresh token of any generation belongs to, and false where
-// the token is not one of this server. It does not ask the store: the session may be over.
-func (s *Service) SessionOf(refreshToken Secret) (uuid.UUID, bool) {
-	token, err := s.keys.parseRefreshToken(refreshToken)
+// the token is not one of this server. The session may be over.
+func (s *Service) SessionOf(ctx context.Context, refreshToken Secret) (uuid.UUID, bool) {
+	token, err := s.keys.parseRefreshToken(ctx, refreshToken)
 	return token.sessionID, err == nil
 }
 
-func (s *Service) sessionOf(refreshToken Secret) *uuid.UUID {
-	if id, ok := s.SessionOf(refreshToken); ok {
+func (s *Service) sessionOf(ctx context.Context, refreshToken Secret) *uuid.UUID {
+	if id, ok := s.SessionOf(ctx, refreshToken); ok {
 		return &id
 	}
 	return nil
 }
 
 // newSession returns the first generation of a session and its refresh token.
-func (s *Service) newSession(userID uuid.UUID, deviceName *string, delivery Delivery, client Client, now time.Time) (*NewSession, Secret, error) {
+func (s *Service) newSession(ctx context.Context, userID uuid.UUID, deviceName *string, delivery Delivery, client Client, now time.Time) (*NewSession, Secret, error) {
 	id, err := newID()
 	if err != nil {
 		return nil, "", err
 	}
-	token := s.keys.currentRefreshKey.first(id)
+	// With a ring of this moment: a key is revoked when every server has made sessions with its successor for longer.
+	if err := s.keys.readLately(ctx); err != nil {
+		return nil, "", err
+	}
+	token := s.keys.known.Load().currentRefreshKey(now).first(id)
 	expiresAt := now.Add(s.settings.SessionTTL)
 	return &NewSession{
 		Session: Session{

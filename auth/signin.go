@@ -43,11 +43,11 @@ func (s *Service) SignUp(ctx context.Context, request SignUpRequest, client Clie
 	if user.PasswordHash, err = s.passwords.hash(ctx, request.Password); err != nil {
 		return nil, fmt.Errorf("sign up: %w", err)
 	}
-	session, refreshToken, err := s.newSession(user.ID, deviceName, request.Delivery, client, now)
+	session, refreshToken, err := s.newSession(ctx, user.ID, deviceName, request.Delivery, client, now)
 	if err != nil {
 		return nil, err
 	}
-	session.Refund, session.Replaces = attempt.refund(), s.sessionOf(request.Presented)
+	session.Refund, session.Replaces = attempt.refund(), s.sessionOf(ctx, request.Presented)
 	if err := s.store.CreateUser(ctx, *user, session); err != nil {
 		return nil, fmt.Errorf("sign up: %w", err)
 	}
@@ -55,7 +55,7 @@ func (s *Service) SignUp(ctx context.Context, request SignUpRequest, client Clie
 	if err != nil {
 		return nil, err
 	}
-	tokens.DeviceToken = s.keys.newDeviceToken(user.NormalizedEmail, user.PasswordGeneration)
+	tokens.DeviceToken = s.keys.newDeviceToken(user.NormalizedEmail, user.PasswordGeneration, now)
 	return tokens, nil
 }
 
@@ -115,11 +115,11 @@ func (s *Service) Login(ctx context.Context, request LoginRequest, client Client
 	if !match {
 		return nil, s.fail(ctx, attempt, LoginFailed, user.ID, client, now)
 	}
-	session, refreshToken, err := s.newSession(user.ID, deviceName, request.Delivery, client, now)
+	session, refreshToken, err := s.newSession(ctx, user.ID, deviceName, request.Delivery, client, now)
 	if err != nil {
 		return nil, err
 	}
-	session.Refund, session.Replaces = attempt.refund(), s.sessionOf(request.Presented)
+	session.Refund, session.Replaces = attempt.refund(), s.sessionOf(ctx, request.Presented)
 	err = s.store.CreateSession(ctx, *session, hash)
 	if errors.Is(err, ErrNotFound) { // disabled, or the password was changed, since it was read
 		return nil, s.fail(ctx, attempt, LoginFailed, user.ID, client, now)
@@ -133,7 +133,7 @@ func (s *Service) Login(ctx context.Context, request LoginRequest, client Client
 		return nil, err
 	}
 	if !known {
-		tokens.DeviceToken = s.keys.newDeviceToken(normal, user.PasswordGeneration)
+		tokens.DeviceToken = s.keys.newDeviceToken(normal, user.PasswordGeneration, now)
 	}
 	return tokens, nil
 }

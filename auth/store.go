@@ -94,12 +94,17 @@ type SessionStore interface {
 
 // KeyStore keeps the sealed keys of the ring.
 type KeyStore interface {
-	// Keys returns all keys by kind and number.
+	// Keys returns all keys by kind and number, those that are revoked as well.
 	Keys(ctx context.Context) ([]SealedKey, error)
 	// AddKey stores a key unless there is one of its kind and number already.
 	AddKey(ctx context.Context, key SealedKey) error
 	// ResealKey replaces the sealed form of a key where the old one still stands.
 	ResealKey(ctx context.Context, key SealedKey, oldSealed []byte) error
+	// RevokeKey marks a key as revoked and forgets what was sealed, unless it was revoked before. Errors:
+	// ErrNotFound where there is no such key.
+	RevokeKey(ctx context.Context, id string, now time.Time) error
+	// DeleteKey deletes a key that is not revoked, unless it is gone.
+	DeleteKey(ctx context.Context, id string) error
 }
 
 // NewUser is a user to store.
@@ -134,7 +139,9 @@ type NewSession struct {
 type Rotation struct {
 	SessionID  uuid.UUID
 	Generation uint32 // guard: the session's generation before it
-	Hash       []byte // guard: the hash of the refresh token that was presented
+	// RevokedKeys is a guard: how many keys of the ring are revoked, as far as this server knows.
+	RevokedKeys int
+	Hash        []byte // guard: the hash of the refresh token that was presented
 
 	NextHash      []byte
 	Seed          []byte
@@ -193,9 +200,11 @@ type Confirmation struct {
 
 // SealedKey is a key of the ring as it is stored.
 type SealedKey struct {
-	Kind      string
+	Kind      KeyKind
 	Number    int // counts up per kind, from 1
 	ID        string
-	Sealed    []byte
+	Sealed    []byte // empty where it is revoked
 	CreatedAt time.Time
+	ActiveAt  time.Time // from when new tokens are made with it
+	RevokedAt *time.Time
 }

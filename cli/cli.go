@@ -31,6 +31,9 @@ Usage:
   latchkey user enable EMAIL            let a user sign in again
   latchkey user import FILE.jsonl       make accounts of records, one JSON object a line; may be repeated
   latchkey user export [--with-hashes]  write such records
+  latchkey keys list                    list the keys of the tokens, and where each is on its way
+  latchkey keys rotate [--now] [KIND]   make the next key, signing or refresh, or of both; it is used in ten minutes
+  latchkey keys revoke ID               end the use of a leaked key everywhere, now
   latchkey --help                       show this
 
 Environment (variable, default, meaning):
@@ -50,10 +53,20 @@ var errUnknown = errors.New("unknown command; try --help")
 
 // Parse returns the command in arguments, which is not empty, to be run once there is a service.
 func Parse(args []string) (command, error) {
-	if args[0] != "user" || len(args) < 2 {
+	if len(args) < 2 {
 		return nil, errUnknown
 	}
-	switch name, rest := args[1], args[2:]; {
+	switch name, rest := args[1], args[2:]; args[0] {
+	case "user":
+		return parseUser(name, rest)
+	case "keys":
+		return parseKeys(name, rest)
+	}
+	return nil, errUnknown
+}
+
+func parseUser(name string, rest []string) (command, error) {
+	switch {
 	case name == "add" && len(rest) == 2 && rest[0] == "--admin":
 		return addUser(rest[1], auth.RoleAdmin), nil
 	case name == "add" && len(rest) == 1:

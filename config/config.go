@@ -36,6 +36,7 @@ type Config struct {
 	PublicURL string // the issuer, without a slash at the end
 	Audience  string
 
+	KeyRotation        time.Duration // 0: only by command
 	AccessTokenTTL     time.Duration
 	SessionIdleTTL     time.Duration
 	SessionTTL         time.Duration

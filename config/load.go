@@ -41,6 +41,8 @@ var variables = []variable{
 		takes: "at least 32 bytes, such as `openssl rand -base64 32` prints; required with PostgreSQL, and not beside SECRET_FILE", set: setSecret},
 	{name: "SECRET_PREVIOUS", meaning: "the secret before, while SECRET is being changed", secret: true,
 		takes: "at least 32 bytes", set: setPreviousSecret},
+	{name: "KEY_ROTATION", fallback: "720h", meaning: "how old a key is when its successor is made; tokens of the old one stay good",
+		takes: "off or a duration of at least 24h, such as 720h", set: setKeyRotation},
 	{name: "PUBLIC_URL", fallback: "[http://localhost and the port]", meaning: "the issuer (iss) of the access tokens",
 		takes: "an http or https URL without user, query and fragment, in production https", set: setPublicURL},
 	{name: "AUDIENCE", fallback: "[PUBLIC_URL]", meaning: "the audience (aud) of the access tokens",
@@ -240,6 +242,13 @@ func setSecret(c *Config, value string) bool {
 	}
 	c.Secret = Secret(value)
 	return len(value) >= minSecret
+}
+
+func setKeyRotation(c *Config, value string) bool {
+	if value == "off" {
+		return true
+	}
+	return duration(24*time.Hour, func(c *Config) *time.Duration { return &c.KeyRotation })(c, value)
 }
 
 func setPreviousSecret(c *Config, value string) bool {

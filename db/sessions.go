@@ -25,7 +25,11 @@ const (
 		(SELECT role FROM users WHERE users.id = sessions.user_id) AS user_role,
 		(SELECT created_at FROM users WHERE users.id = sessions.user_id) AS user_created_at,
 		(SELECT disabled_at FROM users WHERE users.id = sessions.user_id) AS user_disabled_at,
-		(SELECT password_generation FROM users WHERE users.id = sessions.user_id) AS user_password_generation`
+		(SELECT password_generation FROM users WHERE users.id = sessions.user_id) AS user_password_generation,
+		` + revokedKeys + ` AS revoked_keys`
+
+	// revokedKeys tells a server whether it knows all that are. The table is some rows long.
+	revokedKeys = `(SELECT COUNT(*) FROM keys WHERE keys.revoked_at IS NOT NULL)`
 
 	// ofLiveUser lets a session pass whose user is enabled and has had no other password since. Not only an
 	// equal one: a statement that waited for the row may see a newer session beside an older user.
@@ -75,6 +79,7 @@ type stateRow struct {
 	UserDisabledAt *instant  `db:"user_disabled_at"`
 
 	UserPasswordGeneration int `db:"user_password_generation"`
+	RevokedKeys            int `db:"revoked_keys"`
 }
 
 func (r *stateRow) state() *auth.SessionState {
@@ -91,6 +96,7 @@ func (r *stateRow) state() *auth.SessionState {
 		RefreshedAt:         r.RefreshedAt.Time,
 		LateRetryGeneration: r.LateRetryGeneration, LateRetryStreak: r.LateRetryStreak,
 		PasswordGeneration: r.UserPasswordGeneration,
+		RevokedKeys:        r.RevokedKeys,
 	}
 	if r.PasswordGeneration != nil {
 		state.PasswordGeneration = *r.PasswordGeneration
@@ -255,12 +261,12 @@ func (s *Store) Rotate(ctx context.Context, r auth.Rotation) (*auth.SessionState
 			last_used_at = ?, user_agent = ?, ip = ?
 		WHERE id = ? AND refresh_generation = ? AND refresh_hash = ?
 			AND revoked_at IS NULL AND idle_expires_at > ? AND expires_at > ?
-			AND `+ofLiveUser+`
+			AND `+ofLiveUser+` AND `+revokedKeys+` = ?
 		RETURNING `+stateColumns,
 		r.NextHash, r.Seed, r.RefreshKeyID,
 		r.Now, r.IdleExpiresAt, r.IdleExpiresAt,
 		r.Now, r.UserAgent, r.IP,
-		r.SessionID, r.Generation, r.Hash, r.Now, r.Now)
+		r.SessionID, r.Generation, r.Hash, r.Now, r.Now, r.RevokedKeys)
 }
 
 // CountLateRetry implements auth.SessionStore.

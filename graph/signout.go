@@ -17,7 +17,7 @@ func (r *Resolver) signOut(ctx context.Context) (*generated.RevokeSessionPayload
 	principal, err := request.authenticate(ctx, r.service)
 	var unauthenticated *auth.UnauthenticatedError
 	if errors.As(err, &unauthenticated) && request.RefreshToken != nil {
-		if _, ok := r.service.SessionOf(*request.RefreshToken); ok {
+		if _, ok := r.service.SessionOf(ctx, *request.RefreshToken); ok {
 			return r.revokeByRefreshToken(ctx, *request.RefreshToken)
 		}
 	}
@@ -54,7 +54,7 @@ func (r *Resolver) takeBackCookies(ctx context.Context, ended uuid.UUID) {
 	if request.RefreshToken == nil {
 		return
 	}
-	if id, ok := r.service.SessionOf(*request.RefreshToken); ok && id == ended {
+	if id, ok := r.service.SessionOf(ctx, *request.RefreshToken); ok && id == ended {
 		request.Cookies.Clear = true
 	}
 }

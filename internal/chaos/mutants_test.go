@@ -37,7 +37,7 @@ var mutants = []mutant{
 			"case ok && s.withinGrace(state, now):\n\t\treturn successor, state, nil\n",
 			`case ok && s.withinGrace(state, now):
 		seed := newRefreshSeed()
-		another := s.keys.currentRefreshKey.successor(successor, seed)
+		another := s.keys.known.Load().currentRefreshKey(now).successor(successor, seed)
 		state, err := s.store.Rotate(ctx, Rotation{
 			SessionID: state.ID, Generation: successor.generation, Hash: successor.hash(),
 			NextHash: another.hash(), Seed: seed, RefreshKeyID: another.key.id.String(),
