@@ -56,6 +56,10 @@ func run(ctx context.Context, args []string, getenv func(string) string) error {
 	if err != nil {
 		return err
 	}
+	rules, err := settings(cfg)
+	if err != nil {
+		return err
+	}
 	log := newLog(cfg)
 	store, err := db.Open(ctx, db.Options{URL: cfg.DatabaseURL.Reveal(), Timeout: cfg.DatabaseTimeout, Log: log})
 	if err != nil {
@@ -73,7 +77,7 @@ func run(ctx context.Context, args []string, getenv func(string) string) error {
 	if err != nil {
 		return err
 	}
-	service, err := auth.New(store, ring, settings(cfg), time.Now, log)
+	service, err := auth.New(store, ring, rules, time.Now, log)
 	if err != nil {
 		return err
 	}
@@ -132,6 +136,7 @@ func serve(ctx context.Context, cfg config.Config, store *db.Store, service *aut
 func edgeOptions(cfg config.Config, service *auth.Service, store *db.Store, metrics *web.Metrics, log *slog.Logger) web.Options {
 	options := web.Options{
 		Executor:        graph.NewExecutor(service, log, graph.Options{Introspection: cfg.Introspection, Refusals: metrics}),
+		PublicKeys:      service.PublicKeys,
 		Ping:            store.Ping,
 		Log:             log,
 		Metrics:         metrics,
@@ -147,8 +152,16 @@ func edgeOptions(cfg config.Config, service *auth.Service, store *db.Store, metr
 	return options
 }
 
-func settings(cfg config.Config) auth.Settings {
+func settings(cfg config.Config) (auth.Settings, error) {
+	var extra auth.ExtraClaims
+	if cfg.ExtraClaims != nil {
+		var err error
+		if extra, err = auth.ParseExtraClaims(cfg.ExtraClaims); err != nil {
+			return auth.Settings{}, fmt.Errorf("CLAIMS_FILE: %w", err)
+		}
+	}
 	return auth.Settings{
+		ExtraClaims:        extra,
 		Issuer:             cfg.PublicURL,
 		Audience:           cfg.Audience,
 		KeyRotation:        cfg.KeyRotation,
@@ -163,7 +176,7 @@ func settings(cfg config.Config) auth.Settings {
 		EventsTTL:          cfg.EventsTTL,
 		LoginLimit:         auth.Limit(cfg.LoginLimit),
 		LoginIPLimit:       auth.Limit(cfg.LoginIPLimit),
-	}
+	}, nil
 }
 
 func newLog(cfg config.Config) *slog.Logger {

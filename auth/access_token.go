@@ -57,7 +57,7 @@ func (c *accessTokenCodec) mint(state *SessionState, now time.Time) (Secret, tim
 	issuedAt := now.Truncate(time.Second)
 	// In whole seconds, as NumericDate is here, and never past the session (RFC 9068 leaves it open).
 	expiresAt := earlier(issuedAt.Add(c.settings.AccessTokenTTL), state.ExpiresAt.Truncate(time.Second))
-	token := jwt.NewWithClaims(jwt.SigningMethodES256, Claims{
+	claims := Claims{
 		RegisteredClaims: jwt.RegisteredClaims{
 			Issuer:    c.settings.Issuer,
 			Subject:   state.UserID.String(),
@@ -69,7 +69,8 @@ func (c *accessTokenCodec) mint(state *SessionState, now time.Time) (Secret, tim
 		SessionID:  state.ID,
 		Generation: state.Generation,
 		Roles:      []Role{state.User.Role},
-	})
+	}
+	token := jwt.NewWithClaims(jwt.SigningMethodES256, mintedClaims{claims, c.settings.ExtraClaims.fill(state)})
 	key := c.keys.known.Load().currentSigningKey(now)
 	token.Header["typ"] = accessTokenType
 	token.Header["kid"] = key.kid

@@ -20,6 +20,8 @@ type Settings struct {
 	Issuer   string // `iss` of the access tokens, an origin such as https://auth.example.com
 	Audience string // `aud` of the access tokens
 
+	ExtraClaims ExtraClaims // of the access tokens, or none
+
 	AccessTokenTTL time.Duration // whole seconds
 	SessionIdleTTL time.Duration // how long a session lives without a refresh
 	SessionTTL     time.Duration // how long it lives at the most

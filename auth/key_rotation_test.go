@@ -23,15 +23,20 @@ func (s *service) another(t *testing.T) *service {
 
 func keyIDOf(t *testing.T, accessToken auth.Secret) string {
 	t.Helper()
-	header, err := base64.RawURLEncoding.DecodeString(strings.Split(accessToken.Reveal(), ".")[0])
-	if err != nil {
-		t.Fatal(err)
-	}
 	var parsed struct{ Kid string }
-	if err := json.Unmarshal(header, &parsed); err != nil {
+	if err := json.Unmarshal(partOf(t, accessToken, 0), &parsed); err != nil {
 		t.Fatal(err)
 	}
 	return parsed.Kid
+}
+
+func partOf(t *testing.T, accessToken auth.Secret, part int) []byte {
+	t.Helper()
+	decoded, err := base64.RawURLEncoding.DecodeString(strings.Split(accessToken.Reveal(), ".")[part])
+	if err != nil {
+		t.Fatal(err)
+	}
+	return decoded
 }
 
 func (s *service) rotate(t *testing.T, kind auth.KeyKind) string {

@@ -99,10 +99,10 @@ func (r *KeyRing) read(ctx context.Context) error {
 			continue
 		}
 		plain, err := r.open(ctx, key)
-		if err == nil {
-			err = after.take(key, plain)
-		}
 		if err != nil {
+			return err
+		}
+		if err := after.take(key, plain); err != nil {
 			return fmt.Errorf("%s key %s: %w", key.Kind, key.ID, err)
 		}
 	}

@@ -36,6 +36,7 @@ type Config struct {
 	PublicURL string // the issuer, without a slash at the end
 	Audience  string
 
+	ExtraClaims        []byte        // what CLAIMS_FILE has, to be parsed; nil: no such file
 	KeyRotation        time.Duration // 0: only by command
 	AccessTokenTTL     time.Duration
 	SessionIdleTTL     time.Duration

@@ -47,6 +47,8 @@ var variables = []variable{
 		takes: "an http or https URL without user, query and fragment, in production https", set: setPublicURL},
 	{name: "AUDIENCE", fallback: "[PUBLIC_URL]", meaning: "the audience (aud) of the access tokens",
 		takes: "a text without spaces", set: setAudience},
+	{name: "CLAIMS_FILE", meaning: "a JSON object of claims to add to every access token, see docs/verifiers.md",
+		takes: "a readable file of at most 64 KiB", set: setClaimsFile},
 	{name: "ACCESS_TOKEN_TTL", fallback: "5m", meaning: "how long an access token works",
 		takes: "whole seconds, from 1s to 24h, such as 5m", set: setAccessTokenTTL},
 	{name: "SESSION_IDLE_TTL", fallback: "168h", meaning: "how long a session lives without a refresh",
@@ -249,6 +251,15 @@ func setKeyRotation(c *Config, value string) bool {
 		return true
 	}
 	return duration(24*time.Hour, func(c *Config) *time.Duration { return &c.KeyRotation })(c, value)
+}
+
+func setClaimsFile(c *Config, value string) bool {
+	if value == "" {
+		return true
+	}
+	text, err := os.ReadFile(value)
+	c.ExtraClaims = text
+	return err == nil && len(text) <= 64<<10
 }
 
 func setPreviousSecret(c *Config, value string) bool {

@@ -11,14 +11,16 @@ import (
 	"sync/atomic"
 
 	"github.com/99designs/gqlgen/graphql/executor"
+	"github.com/go-jose/go-jose/v4"
 )
 
-// Options are what an Edge is made of. Executor, Ping, Log and Metrics must be set.
+// Options are what an Edge is made of. Executor, PublicKeys, Ping, Log and Metrics must be set.
 type Options struct {
-	Executor *executor.Executor
-	Ping     func(context.Context) error // whether the database answers, for /readyz
-	Log      *slog.Logger
-	Metrics  *Metrics
+	Executor   *executor.Executor
+	PublicKeys func(context.Context) jose.JSONWebKeySet // what access tokens are verified by
+	Ping       func(context.Context) error              // whether the database answers, for /readyz
+	Log        *slog.Logger
+	Metrics    *Metrics
 
 	// TrustedProxies are the networks whose X-Forwarded-For says where a request comes from.
 	TrustedProxies  []netip.Prefix
@@ -32,16 +34,17 @@ type Options struct {
 
 // Edge is the server's http.Handler.
 type Edge struct {
-	executor  *executor.Executor
-	ping      func(context.Context) error
-	log       *slog.Logger
-	metrics   *Metrics
-	origins   *origins
-	cookies   cookies
-	proxies   []netip.Prefix
-	httpsOnly bool
-	stopping  atomic.Bool
-	handler   http.Handler
+	executor   *executor.Executor
+	publicKeys func(context.Context) jose.JSONWebKeySet
+	ping       func(context.Context) error
+	log        *slog.Logger
+	metrics    *Metrics
+	origins    *origins
+	cookies    cookies
+	proxies    []netip.Prefix
+	httpsOnly  bool
+	stopping   atomic.Bool
+	handler    http.Handler
 }
 
 // New returns the handler of all paths. Its error says that an origin is malformed.
@@ -51,7 +54,7 @@ func New(options Options) (*Edge, error) {
 		return nil, err
 	}
 	e := &Edge{
-		executor: options.Executor, ping: options.Ping, log: options.Log, metrics: options.Metrics,
+		executor: options.Executor, publicKeys: options.PublicKeys, ping: options.Ping, log: options.Log, metrics: options.Metrics,
 		origins: origins, cookies: cookies{insecure: options.InsecureCookies}, proxies: options.TrustedProxies,
 		httpsOnly: strings.HasPrefix(options.PublicURL, "https:"),
 	}
@@ -59,6 +62,9 @@ func New(options Options) (*Edge, error) {
 	mux.Handle("/graphql", origins.cors.Handler(http.HandlerFunc(e.graphql)))
 	mux.HandleFunc("GET /healthz", e.healthz)
 	mux.HandleFunc("GET /readyz", e.readyz)
+	if err := e.handleWellKnown(mux, options.PublicURL); err != nil {
+		return nil, err
+	}
 	if options.Schema != nil {
 		mux.Handle("GET /schema.graphql", fileHandler(options.Schema, "text/plain"))
 	}

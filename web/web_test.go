@@ -94,8 +94,8 @@ func startServer(t testing.TB, databaseURL string, s *server) *server {
 	s.logger, s.metrics = log, web.NewMetrics()
 	s.executor = graph.NewExecutor(service, log, graph.Options{Introspection: s.explorable, Refusals: s.metrics})
 	options := web.Options{
-		Executor: s.executor,
-		Ping:     store.Ping, Log: log, Metrics: s.metrics, TrustedProxies: s.proxies,
+		Executor: s.executor, PublicKeys: service.PublicKeys,
+		Ping: store.Ping, Log: log, Metrics: s.metrics, TrustedProxies: s.proxies,
 		PublicURL: publicURL, AllowedOrigins: []string{allowedOrigin},
 	}
 	if s.explorable {

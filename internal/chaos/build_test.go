@@ -22,7 +22,7 @@ const importHooks = "import (\n\t\"latchkey/internal/chaos/hooks\"\n"
 // hooked are the points at which a server can be killed, and a clock that can be wrong.
 var hooked = []patch{
 	{"server.go", "import (\n", importHooks},
-	{"server.go", "settings(cfg), time.Now, log)", "settings(cfg), hooks.Now, log)"},
+	{"server.go", "rules, time.Now, log)", "rules, hooks.Now, log)"},
 
 	{"auth/rotation.go", "import (\n", importHooks},
 	{"auth/rotation.go", "\t\tif err == nil {\n\t\t\treturn next, state, nil", "\t\tif err == nil {\n\t\t\thooks.Reach(\"refresh: before the answer\")\n\t\t\treturn next, state, nil"},
