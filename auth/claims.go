@@ -6,6 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+
+	"latchkey/token"
 )
 
 // maxExtraClaims is how many bytes the extra claims may have when they are filled in: a token must fit into a cookie.
@@ -72,7 +74,7 @@ func (c ExtraClaims) fill(state *SessionState) []byte {
 
 // mintedClaims are those of a token with the extra ones behind them.
 type mintedClaims struct {
-	Claims
+	token.Claims
 	extra []byte // members of a JSON object, or none
 }
 
