@@ -137,6 +137,7 @@ func edgeOptions(cfg config.Config, service *auth.Service, store *db.Store, metr
 	options := web.Options{
 		Executor:        graph.NewExecutor(service, log, graph.Options{Introspection: cfg.Introspection, Refusals: metrics}),
 		PublicKeys:      service.PublicKeys,
+		EndedSince:      service.EndedSince,
 		Ping:            store.Ping,
 		Log:             log,
 		Metrics:         metrics,
@@ -145,6 +146,9 @@ func edgeOptions(cfg config.Config, service *auth.Service, store *db.Store, metr
 		TrustedProxies:  cfg.TrustedProxies,
 		InsecureCookies: !cfg.SecureCookies,
 		Explorer:        cfg.Explorer,
+	}
+	for _, key := range cfg.ServiceKeys {
+		options.ServiceKeys = append(options.ServiceKeys, auth.Secret(key))
 	}
 	if cfg.Introspection {
 		options.Schema = schema

@@ -65,6 +65,7 @@ type Service struct {
 	crowd         *crowd
 	accessTokens  *accessTokenCodec
 	confirmations *confirmations
+	ended         *ended
 }
 
 // New returns a Service over a store and the ring of keys that OpenKeyRing returned for it.
@@ -82,6 +83,10 @@ func New(store Store, keys *KeyRing, settings Settings, now func() time.Time, lo
 	}
 	// The precision of PostgreSQL, so that a time is the same before and after it was stored.
 	clock := func() time.Time { return now().UTC().Truncate(time.Microsecond) }
+	ended, err := newEnded(store, settings.AccessTokenTTL, clock)
+	if err != nil {
+		return nil, err
+	}
 	return &Service{
 		store:         store,
 		keys:          keys,
@@ -93,6 +98,7 @@ func New(store Store, keys *KeyRing, settings Settings, now func() time.Time, lo
 		crowd:         newCrowd(),
 		accessTokens:  newAccessTokenCodec(keys, settings, clock),
 		confirmations: newConfirmations(),
+		ended:         ended,
 	}, nil
 }
 

@@ -18,6 +18,7 @@ type Store interface {
 	UserStore
 	SessionStore
 	EventStore
+	EndedStore
 	ThrottleStore
 	CleanUpStore
 	KeyStore

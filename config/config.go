@@ -33,6 +33,8 @@ type Config struct {
 	Secret         Secret // empty where it is to be made beside the SQLite database
 	PreviousSecret Secret // empty where there is none
 
+	ServiceKeys []Secret // with which services ask for sessions that ended
+
 	PublicURL string // the issuer, without a slash at the end
 	Audience  string
 

@@ -47,6 +47,8 @@ var variables = []variable{
 		takes: "an http or https URL without user, query and fragment, in production https", set: setPublicURL},
 	{name: "AUDIENCE", fallback: "[PUBLIC_URL]", meaning: "the audience (aud) of the access tokens",
 		takes: "a text without spaces", set: setAudience},
+	{name: "SERVICE_KEYS", meaning: "keys for services that ask which sessions ended, with commas between", secret: true,
+		takes: "keys of at least 32 bytes, such as `openssl rand -base64 32` prints, with commas between", set: setServiceKeys},
 	{name: "CLAIMS_FILE", meaning: "a JSON object of claims to add to every access token, see docs/verifiers.md",
 		takes: "a readable file of at most 64 KiB", set: setClaimsFile},
 	{name: "ACCESS_TOKEN_TTL", fallback: "5m", meaning: "how long an access token works",
@@ -251,6 +253,19 @@ func setKeyRotation(c *Config, value string) bool {
 		return true
 	}
 	return duration(24*time.Hour, func(c *Config) *time.Duration { return &c.KeyRotation })(c, value)
+}
+
+func setServiceKeys(c *Config, value string) bool {
+	if value == "" {
+		return true
+	}
+	for key := range strings.SplitSeq(value, ",") {
+		if len(key) < minSecret || strings.TrimSpace(key) != key {
+			return false
+		}
+		c.ServiceKeys = append(c.ServiceKeys, Secret(key))
+	}
+	return true
 }
 
 func setClaimsFile(c *Config, value string) bool {

@@ -12,6 +12,8 @@ import (
 
 	"github.com/99designs/gqlgen/graphql/executor"
 	"github.com/go-jose/go-jose/v4"
+
+	"latchkey/auth"
 )
 
 // Options are what an Edge is made of. Executor, PublicKeys, Ping, Log and Metrics must be set.
@@ -27,6 +29,11 @@ type Options struct {
 	PublicURL       string   // the URL that clients know; with https they are told to use no other
 	AllowedOrigins  []string // of pages that may send operations, besides those of PublicURL
 	InsecureCookies bool     // development only: cookies for browsers that take no __Host- over http
+
+	// EndedSince tells services which sessions ended; ServiceKeys, of which each must be long and random, let them ask.
+	// Without a key there is no such path.
+	EndedSince  func(ctx context.Context, cursor string) (*auth.Ended, error)
+	ServiceKeys []auth.Secret
 
 	Schema   []byte // served at /schema.graphql, unless it is nil
 	Explorer bool   // whether / is a page to explore the schema with; it needs introspection
@@ -64,6 +71,9 @@ func New(options Options) (*Edge, error) {
 	mux.HandleFunc("GET /readyz", e.readyz)
 	if err := e.handleWellKnown(mux, options.PublicURL); err != nil {
 		return nil, err
+	}
+	if len(options.ServiceKeys) > 0 {
+		mux.Handle("GET /sessions/ended", endedHandler(options.EndedSince, options.ServiceKeys, options.Log))
 	}
 	if options.Schema != nil {
 		mux.Handle("GET /schema.graphql", fileHandler(options.Schema, "text/plain"))

@@ -29,6 +29,8 @@ const (
 	email    = "ada@example.com"
 	password = "correct horse battery staple"
 
+	serviceKey = "a key for services, of the tests"
+
 	publicURL     = "https://auth.example.com"
 	allowedOrigin = "https://app.example.com"
 )
@@ -94,7 +96,7 @@ func startServer(t testing.TB, databaseURL string, s *server) *server {
 	s.logger, s.metrics = log, web.NewMetrics()
 	s.executor = graph.NewExecutor(service, log, graph.Options{Introspection: s.explorable, Refusals: s.metrics})
 	options := web.Options{
-		Executor: s.executor, PublicKeys: service.PublicKeys,
+		Executor: s.executor, PublicKeys: service.PublicKeys, EndedSince: service.EndedSince, ServiceKeys: []auth.Secret{"another", serviceKey},
 		Ping: store.Ping, Log: log, Metrics: s.metrics, TrustedProxies: s.proxies,
 		PublicURL: publicURL, AllowedOrigins: []string{allowedOrigin},
 	}
