@@ -10,7 +10,7 @@ import (
 // Who may import whom. Tests may import anything.
 var mayImport = map[string][]string{
 	"latchkey":                      {"auth", "cli", "config", "db", "graph", "web"},
-	"latchkey/auth":                 {"token"},
+	"latchkey/auth":                 {"internal/looks", "token"},
 	"latchkey/auth/authtest":        {"auth", "db"}, // for tests only
 	"latchkey/bench":                {},             // tests only
 	"latchkey/cli":                  {"auth", "config"},
@@ -23,8 +23,9 @@ var mayImport = map[string][]string{
 	"latchkey/internal/chaos":       {}, // tests only
 	"latchkey/internal/chaos/hooks": {}, // for the servers that chaos builds
 	"latchkey/internal/history":     {}, // for tests only
+	"latchkey/internal/looks":       {},
 	"latchkey/token":                {},
-	"latchkey/verify":               {"token"},
+	"latchkey/verify":               {"internal/looks", "token"},
 	"latchkey/web":                  {"auth", "graph"},
 }
 

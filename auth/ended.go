@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/uuid"
 
+	"latchkey/internal/looks"
 	"latchkey/token"
 )
 
@@ -51,6 +52,8 @@ type Ended struct {
 	Cursor      string      // to be given for what ends after
 	Sessions    []uuid.UUID // that ended, and whose access tokens may not have expired; one can come twice
 	RevokedKeys []string    // the ids of all signing keys that were revoked
+	// KeepFor is how long a session that ended is to be remembered: no access token of it lives longer.
+	KeepFor time.Duration
 }
 
 // ended follows the events of the database, from when it is first asked, and remembers which sessions ended for as long
@@ -59,7 +62,7 @@ type ended struct {
 	store EndedStore
 	keep  time.Duration
 	now   func() time.Time
-	looks looks
+	looks *looks.Looks
 	id    string // of this process, in cursors
 
 	mu      sync.Mutex
@@ -82,14 +85,14 @@ func newEnded(store EndedStore, accessTokenTTL time.Duration, now func() time.Ti
 		return nil, err
 	}
 	e := &ended{store: store, keep: accessTokenTTL + 2*token.MaxClockSkew, now: now, id: id.String(), missing: map[int64]time.Time{}}
-	e.looks = looks{every: lookForEndedAfter, read: e.read}
+	e.looks = looks.New(lookForEndedAfter, e.read)
 	return e, nil
 }
 
 // EndedSince returns the sessions that ended since a cursor was given or, where it is empty or not known any more, all
 // whose access tokens may not have expired. Errors: ErrUnavailable.
 func (s *Service) EndedSince(ctx context.Context, cursor string) (*Ended, error) {
-	if err := s.ended.looks.since(ctx, time.Now().Add(-lookForEndedAfter)); err != nil {
+	if err := waiting(ctx, "read what ended", s.ended.looks.Lately(ctx)); err != nil {
 		return nil, fmt.Errorf("sessions that ended: %w", err)
 	}
 	if err := s.keys.readLately(ctx); err != nil {
@@ -112,7 +115,7 @@ func (e *ended) since(cursor string) *Ended {
 	for number := range e.missing {
 		settled = min(settled, number-1)
 	}
-	answer := &Ended{Cursor: fmt.Sprintf("%d.%d.%s", settled, e.first+len(e.heard), e.id)}
+	answer := &Ended{KeepFor: e.keep, Cursor: fmt.Sprintf("%d.%d.%s", settled, e.first+len(e.heard), e.id)}
 	told, place, process := parseCursor(cursor)
 	from := 0
 	if process == e.id && place <= e.first+len(e.heard) {

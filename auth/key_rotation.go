@@ -15,7 +15,7 @@ const tendKeysEvery = 20 * time.Second
 
 // Keys returns the keys of the ring as they are stored, by kind and age. Errors: ErrUnavailable.
 func (s *Service) Keys(ctx context.Context) ([]Key, error) {
-	if err := s.keys.looks.now(ctx); err != nil {
+	if err := s.keys.looks.Now(ctx); err != nil {
 		return nil, fmt.Errorf("list keys: %w", err)
 	}
 	known, now := s.keys.known.Load(), s.now()
@@ -63,7 +63,7 @@ func (s *Service) RotateKey(ctx context.Context, kind KeyKind, atOnce bool) (*Ke
 		ahead = publishedAtOnce
 	}
 	for {
-		if err := s.keys.looks.now(ctx); err != nil {
+		if err := s.keys.looks.Now(ctx); err != nil {
 			return nil, fmt.Errorf("rotate key: %w", err)
 		}
 		known, now := s.keys.known.Load(), s.now()
@@ -148,7 +148,7 @@ func (s *Service) KeepKeys(ctx context.Context) {
 // TendKeys reads the ring, makes the next key of each kind where the last was made Settings.KeyRotation ago, and deletes
 // signing keys that were retired a day ago. Any number of servers may do so at once. Errors: ErrUnavailable.
 func (s *Service) TendKeys(ctx context.Context) error {
-	if err := s.keys.looks.now(ctx); err != nil {
+	if err := s.keys.looks.Now(ctx); err != nil {
 		return fmt.Errorf("tend keys: %w", err)
 	}
 	known, now := s.keys.known.Load(), s.now()

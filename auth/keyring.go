@@ -6,6 +6,8 @@ import (
 	"slices"
 	"sync/atomic"
 	"time"
+
+	"latchkey/internal/looks"
 )
 
 // lookAgainAfter is the least time between two readings of the ring that requests ask for: by a token of a key that is
@@ -17,7 +19,7 @@ type KeyRing struct {
 	store   KeyStore
 	sealers []*sealer // the first seals
 	known   atomic.Pointer[keys]
-	looks   looks
+	looks   *looks.Looks
 }
 
 // keys are those of the ring at one reading. They do not change.
@@ -50,7 +52,7 @@ func openKeyRing(ctx context.Context, store KeyStore, secret, previous []byte, n
 	}
 	ring := &KeyRing{store: store, sealers: sealers}
 	ring.known.Store(&keys{})
-	ring.looks = looks{every: lookAgainAfter, read: ring.read}
+	ring.looks = looks.New(lookAgainAfter, ring.read)
 	stored, err := store.Keys(ctx)
 	if err != nil {
 		return nil, err
@@ -67,15 +69,17 @@ func openKeyRing(ctx context.Context, store KeyStore, secret, previous []byte, n
 			return nil, err
 		}
 	}
-	return ring, ring.looks.now(ctx)
+	return ring, ring.looks.Now(ctx)
 }
 
 // readSince returns once the ring is as it was stored now or later, for a request, which may have to wait.
-func (r *KeyRing) readSince(ctx context.Context) error { return r.looks.since(ctx, time.Now()) }
+func (r *KeyRing) readSince(ctx context.Context) error {
+	return waiting(ctx, "read the keys", r.looks.Since(ctx, time.Now()))
+}
 
 // readLately returns once the ring is as it was stored a moment ago, lookAgainAfter at the most.
 func (r *KeyRing) readLately(ctx context.Context) error {
-	return r.looks.since(ctx, time.Now().Add(-lookAgainAfter))
+	return waiting(ctx, "read the keys", r.looks.Lately(ctx))
 }
 
 // read takes in the ring as it is stored now. Where that fails the ring stays as it was.

@@ -22,6 +22,7 @@ type endedAnswer struct {
 	Cursor      string      `json:"cursor"`
 	Sessions    []uuid.UUID `json:"sessions"`
 	RevokedKeys []string    `json:"revokedKeys"`
+	KeepFor     int         `json:"keepFor"` // seconds
 }
 
 // endedHandler tells services that have a key which sessions ended since they last asked.
@@ -48,7 +49,7 @@ func endedHandler(endedSince func(context.Context, string) (*auth.Ended, error),
 			writeText(w, http.StatusServiceUnavailable, "the database does not answer\n")
 			return
 		}
-		answer := endedAnswer{Cursor: ended.Cursor, Sessions: ended.Sessions, RevokedKeys: ended.RevokedKeys}
+		answer := endedAnswer{Cursor: ended.Cursor, Sessions: ended.Sessions, RevokedKeys: ended.RevokedKeys, KeepFor: int(ended.KeepFor.Seconds())}
 		if answer.Sessions == nil {
 			answer.Sessions = []uuid.UUID{}
 		}

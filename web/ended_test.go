@@ -19,6 +19,7 @@ type endedAnswer struct {
 	Cursor      string
 	Sessions    []string
 	RevokedKeys []string
+	KeepFor     int
 }
 
 func (s *server) endedSince(t *testing.T, cursor string) endedAnswer {
@@ -52,6 +53,7 @@ func TestServicesAreToldWhichSessionsAndKeysEnded(t *testing.T) {
 		tokens := s.signUp(t)
 		before := s.endedSince(t, "")
 		want(t, "nothing yet", fmt.Sprint(before.Sessions, before.RevokedKeys), "[] []")
+		want(t, "longer than access tokens live, by a minute for clocks", before.KeepFor, 360)
 		s.ask(t, `mutation { revokeSession { revoked } }`, nil, tokens.AccessToken)
 		after := s.awaitEnded(t, before.Cursor, func(a endedAnswer) bool { return slices.Contains(a.Sessions, tokens.Session.ID) })
 		want(t, "once", len(s.endedSince(t, after.Cursor).Sessions), 0)
