@@ -29,6 +29,7 @@ type Config struct {
 
 	DatabaseURL     Secret        // sqlite:PATH or postgres://…
 	DatabaseTimeout time.Duration // the most that one operation takes
+	Migrate         bool          // whether a start brings the schema up to date
 
 	Secret         Secret // empty where it is to be made beside the SQLite database
 	PreviousSecret Secret // empty where there is none
@@ -59,7 +60,9 @@ type Config struct {
 	TrustedProxies    []netip.Prefix
 
 	MetricsListen   string // host:port, or empty
+	ShutdownDelay   time.Duration
 	ShutdownTimeout time.Duration
+	TracesURL       string // where OTLP goes, or empty
 	LogFormat       string // text or json
 	LogLevel        slog.Level
 }

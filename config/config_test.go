@@ -2,10 +2,13 @@ package config_test
 
 import (
 	"bytes"
+	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -21,7 +24,7 @@ func load(environment map[string]string) (config.Config, error) {
 }
 
 const (
-	canary = "canary-5b20-canary-5b20-canary-5b20"
+	canary = "canary-9fQ2xL7vRt0bNwZ4kYc1mHd8sJp3gUe6aViOqX5T"
 	remote = "postgres://ada:" + canary + "@db.example.com/latchkey"
 )
 
@@ -36,7 +39,7 @@ func TestItStartsWithNothingSet(t *testing.T) {
 		"access token": {c.AccessTokenTTL, 5 * time.Minute}, "idle": {c.SessionIdleTTL, 7 * 24 * time.Hour}, "session": {c.SessionTTL, 30 * 24 * time.Hour},
 		"grace": {c.RefreshGrace, 10 * time.Second}, "window": {c.RefreshRetryWindow, 24 * time.Hour}, "sign-up": {c.SignUpOpen, true},
 		"password": {c.PasswordMinLength, 15}, "sessions": {c.MaxSessions, 100}, "events": {c.EventsTTL, 90 * 24 * time.Hour}, "introspection": {c.Introspection, true}, "explorer": {c.Explorer, true}, "cookies": {c.SecureCookies, true},
-		"origins": {len(c.AllowedOrigins), 0}, "metrics": {c.MetricsListen, ""}, "format": {c.LogFormat, "text"}, "level": {c.LogLevel, slog.LevelInfo},
+		"origins": {len(c.AllowedOrigins), 0}, "migrate": {c.Migrate, true}, "delay": {c.ShutdownDelay, time.Duration(0)}, "traces": {c.TracesURL, ""}, "metrics": {c.MetricsListen, ""}, "format": {c.LogFormat, "text"}, "level": {c.LogLevel, slog.LevelInfo},
 	} {
 		if pair[0] != pair[1] {
 			t.Errorf("%s: got %v, want %v", what, pair[0], pair[1])
@@ -52,13 +55,17 @@ func TestOneVariableFollowsAnother(t *testing.T) {
 	}{
 		{map[string]string{"PORT": "9000"}, func(c config.Config) any { return c.Listen + " " + c.PublicURL }, "localhost:9000 http://localhost:9000"},
 		{map[string]string{"LISTEN": "127.0.0.1:9001", "PORT": "9000"}, func(c config.Config) any { return c.Listen }, "127.0.0.1:9001"},
-		{map[string]string{"MODE": "production", "PUBLIC_URL": "https://auth.example.com/", "PORT": "9000"},
+		{map[string]string{"MODE": "production", "PUBLIC_URL": "https://auth.example.com/", "PORT": "9000", "SECRET": canary},
 			func(c config.Config) any { return c.Listen + " " + c.PublicURL + " " + c.Audience + " " + c.LogFormat }, ":9000 https://auth.example.com https://auth.example.com json"},
-		{map[string]string{"MODE": "production", "PUBLIC_URL": "https://auth.example.com"}, func(c config.Config) any { return c.Introspection || c.Explorer }, false},
+		{map[string]string{"MODE": "production", "PUBLIC_URL": "https://auth.example.com", "SECRET": canary}, func(c config.Config) any { return c.Introspection || c.Explorer }, false},
 		{map[string]string{"INTROSPECTION": "off"}, func(c config.Config) any { return c.Explorer }, false},
 		{map[string]string{"ALLOWED_ORIGINS": "https://app.example.com, http://localhost:3000"}, func(c config.Config) any { return strings.Join(c.AllowedOrigins, " ") },
 			"https://app.example.com http://localhost:3000"},
 		{map[string]string{"METRICS_LISTEN": "localhost:9090", "SECURE_COOKIES": "off"}, func(c config.Config) any { return fmt.Sprint(c.MetricsListen, c.SecureCookies) }, "localhost:9090false"},
+		{map[string]string{"MODE": "production", "PUBLIC_URL": "https://auth.example.com", "SECRET": canary}, func(c config.Config) any { return c.ShutdownDelay }, 5 * time.Second},
+		{map[string]string{"SERVICE_KEYS": canary + "," + canary[1:]}, func(c config.Config) any { return len(c.ServiceKeys) }, 2},
+		{map[string]string{"MODE": "production", "PUBLIC_URL": "https://auth.example.com", "SECRET": canary, "DATABASE_URL": remote + "?sslmode=verify-full"},
+			func(c config.Config) any { return c.DatabaseURL.Reveal() }, remote + "?sslmode=verify-full"},
 		{nil, func(c config.Config) any { return fmt.Sprint(c.LoginLimit, c.LoginIPLimit, c.TrustedProxies) }, "{10 15m0s} {100 15m0s} []"},
 		{map[string]string{"LOGIN_LIMIT": "off", "LOGIN_IP_LIMIT": "5/1h", "TRUSTED_PROXIES": "10.1.2.3/8, 192.0.2.1,2001:db8::/32"},
 			func(c config.Config) any { return fmt.Sprint(c.LoginLimit, c.LoginIPLimit, c.TrustedProxies) }, "{0 0s} {5 1h0m0s} [10.0.0.0/8 192.0.2.1/32 2001:db8::/32]"},
@@ -104,7 +111,7 @@ func TestAWrongValueStopsTheStartWithOneLineThatHelps(t *testing.T) {
 		{map[string]string{"DATABASE_TIMEOUT": "5"}, "DATABASE_TIMEOUT", `"5"`, "5s"},
 		{map[string]string{"DATABASE_TIMEOUT": "1ms"}, "DATABASE_TIMEOUT", `"1ms"`, "100ms"},
 		{map[string]string{"SECRET": canary[:31]}, "SECRET", "31 bytes", "at least 32 bytes"},
-		{map[string]string{"SECRET": canary, "SECRET_FILE": long}, "SECRET", "35 bytes", "not beside SECRET_FILE"},
+		{map[string]string{"SECRET": canary, "SECRET_FILE": long}, "SECRET", "47 bytes", "not beside SECRET_FILE"},
 		{map[string]string{"SECRET_FILE": short}, "SECRET_FILE", short, "at least 32 bytes"},
 		{map[string]string{"SECRET_FILE": short + "er"}, "SECRET_FILE", short, "readable"},
 		{map[string]string{"SECRET_PREVIOUS": canary[:31]}, "SECRET_PREVIOUS", "31 bytes", "at least 32 bytes"},
@@ -143,12 +150,30 @@ func TestAWrongValueStopsTheStartWithOneLineThatHelps(t *testing.T) {
 		{map[string]string{"SHUTDOWN_TIMEOUT": "-1s"}, "SHUTDOWN_TIMEOUT", `"-1s"`, "10s"},
 		{map[string]string{"LOG_FORMAT": "xml"}, "LOG_FORMAT", `"xml"`, "text or json"},
 		{map[string]string{"LOG_LEVEL": "INFO"}, "LOG_LEVEL", `"INFO"`, "info"},
-		{map[string]string{"MODE": "production"}, "PUBLIC_URL", "nothing", "https"},
+		{map[string]string{"MODE": "production", "SECRET": canary}, "PUBLIC_URL", "nothing", "https"},
 		{production("PUBLIC_URL", "http://auth.example.com"), "PUBLIC_URL", `"http://auth.example.com"`, "https"},
 		{production("DATABASE_URL", remote+"?sslmode=disable"), "DATABASE_URL", "not shown", "sslmode"},
 		{production("DATABASE_URL", "postgres:///x?host=/tmp,db.example.com&sslmode=disable"), "DATABASE_URL", "not shown", "sslmode"},
 		{production("DATABASE_URL", remote+"?sslmode=prefer"), "DATABASE_URL", "not shown", "sslmode"},
 		{production("DATABASE_URL", "postgres://a@localhost,db.example.com/x?sslmode=allow"), "DATABASE_URL", "not shown", "sslmode"},
+		{production("DATABASE_URL", "postgres://a@localhost/x?hostaddr=192.0.2.1"), "DATABASE_URL", "not shown", "verify-full"},
+		{production("DATABASE_URL", "postgres://a@[2001:db8::1]/x"), "DATABASE_URL", "not shown", "verify-full"},
+		{production("DATABASE_URL", remote), "DATABASE_URL", "not shown", "verify-full"},
+		{production("DATABASE_URL", remote+"?sslmode=require"), "DATABASE_URL", "not shown", "verify-full"},
+		{map[string]string{"DATABASE_URL": "sqlite:x", "DATABASE_URL_FILE": short}, "DATABASE_URL", "not shown", "not beside DATABASE_URL_FILE"},
+		{map[string]string{"DATABASE_URL_FILE": short + "er"}, "DATABASE_URL_FILE", short, "readable"},
+		{production("SECRET", ""), "SECRET", "nothing", "in production"},
+		{production("SECRET", strings.Repeat("x", 40)), "SECRET", "40 bytes", "guessed"},
+		{production("SECRET", "0123456789abcdefghijklmnopqrstuvwxyz"), "SECRET", "36 bytes", "guessed"},
+		{production("SECRET", strings.Repeat("k7Qw2vRt", 5)), "SECRET", "40 bytes", "guessed"},
+		{production("SECRET", "Please-ChangeMe-9fQ2xL7vRt0bNwZ4kYc1mHd8"), "SECRET", "40 bytes", "guessed"},
+		{production("SERVICE_KEYS", canary+","+strings.Repeat("x", 40)), "SERVICE_KEYS", "not shown", "guessed"},
+		{production("ALLOWED_ORIGINS", "https://*.example.com"), "ALLOWED_ORIGINS", `"https://*.example.com"`, "in full"},
+		{map[string]string{"MIGRATE": "no"}, "MIGRATE", `"no"`, "on or off"},
+		{map[string]string{"SHUTDOWN_DELAY": "5"}, "SHUTDOWN_DELAY", `"5"`, "5s"},
+		{map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "localhost:4318"}, "OTEL_EXPORTER_OTLP_ENDPOINT", `"localhost:4318"`, "http"},
+		{map[string]string{"KEY_ROTATION": "1h"}, "KEY_ROTATION", `"1h"`, "at least 24h"},
+		{map[string]string{"SERVICE_KEYS": "short"}, "SERVICE_KEYS", "5 bytes", "at least 32 bytes"},
 	} {
 		_, err := load(test.environment)
 		if err == nil {
@@ -162,6 +187,47 @@ func TestAWrongValueStopsTheStartWithOneLineThatHelps(t *testing.T) {
 		if strings.Contains(line, "canary") {
 			t.Errorf("shown: %s", line)
 		}
+	}
+}
+
+func TestAllThatIsWrongIsSaidAtOnce(t *testing.T) {
+	_, err := load(map[string]string{
+		"MODE": "production", "PUBLIC_URL": "http://auth.example.com", "DATABASE_URL": remote, "ALLOWED_ORIGINS": "*", "SECRET": strings.Repeat("x", 40), "PASSWORD_MIN_LENGTH": "3",
+	})
+	if err == nil {
+		t.Fatal("taken")
+	}
+	var names []string
+	for line := range strings.Lines(err.Error()) {
+		name, _, _ := strings.Cut(line, ":")
+		names = append(names, name)
+	}
+	if got := strings.Join(names, " "); got != "DATABASE_URL SECRET PUBLIC_URL PASSWORD_MIN_LENGTH ALLOWED_ORIGINS" {
+		t.Fatal(got)
+	}
+}
+
+func TestProductionTakesEveryRandomSecret(t *testing.T) {
+	source := rand.NewChaCha8([32]byte{1}) // the same each time: one in a billion does read like a placeholder
+	for range 10_000 {
+		random := make([]byte, 32)
+		_, _ = source.Read(random)
+		for _, secret := range []string{base64.StdEncoding.EncodeToString(random), base64.RawURLEncoding.EncodeToString(random[:24]), hex.EncodeToString(random), hex.EncodeToString(random[:16])} {
+			if _, err := load(map[string]string{"MODE": "production", "PUBLIC_URL": "https://auth.example.com", "SECRET": secret}); err != nil {
+				t.Fatalf("%s: %v", secret, err)
+			}
+		}
+	}
+}
+
+func TestADatabaseURLIsReadFromAFile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "url")
+	if err := os.WriteFile(file, []byte(remote+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := load(map[string]string{"DATABASE_URL_FILE": file, "SECRET": canary})
+	if err != nil || c.DatabaseURL.Reveal() != remote {
+		t.Fatal(err)
 	}
 }
 

@@ -36,14 +36,20 @@ func (Secret) MarshalText() ([]byte, error) { return []byte("[redacted]"), nil }
 // set and the database is SQLite, the secret stands in a file beside it, which is made on the first call
 // with the mode 0600; however many servers do so at once, they agree.
 func (c Config) SealingSecrets() (current, previous []byte, err error) {
+	return c.secrets(readOrMakeSecret)
+}
+
+// ExistingSecrets is SealingSecrets without making a file: its error is fs.ErrNotExist where there is none.
+func (c Config) ExistingSecrets() (current, previous []byte, err error) { return c.secrets(readSecret) }
+
+func (c Config) secrets(read func(path string) ([]byte, error)) (current, previous []byte, err error) {
 	if c.PreviousSecret != "" {
 		previous = []byte(c.PreviousSecret.Reveal())
 	}
 	if c.Secret != "" {
 		return []byte(c.Secret.Reveal()), previous, nil
 	}
-	path := strings.TrimPrefix(c.DatabaseURL.Reveal(), sqliteScheme) + ".secret"
-	current, err = readOrMakeSecret(path)
+	current, err = read(strings.TrimPrefix(c.DatabaseURL.Reveal(), sqliteScheme) + ".secret")
 	return current, previous, err
 }
 
