@@ -89,6 +89,7 @@ func (s *Service) SetRole(ctx context.Context, actor Actor, id uuid.UUID, role R
 	if err := s.store.SetRole(ctx, act, role); err != nil {
 		return fmt.Errorf("set role: %w", err)
 	}
+	s.logAct(ctx, "role set", act, "role", role)
 	return nil
 }
 
@@ -103,6 +104,7 @@ func (s *Service) DisableUser(ctx context.Context, actor Actor, id uuid.UUID) (e
 	if err != nil {
 		return 0, fmt.Errorf("disable user: %w", err)
 	}
+	s.logAct(ctx, "user disabled", act, "sessionsEnded", ended)
 	return ended, nil
 }
 
@@ -115,6 +117,7 @@ func (s *Service) EnableUser(ctx context.Context, actor Actor, id uuid.UUID) err
 	if err := s.store.EnableUser(ctx, act); err != nil {
 		return fmt.Errorf("enable user: %w", err)
 	}
+	s.logAct(ctx, "user enabled", act)
 	return nil
 }
 
@@ -128,6 +131,7 @@ func (s *Service) RevokeUserSessions(ctx context.Context, actor Actor, id uuid.U
 	if err != nil {
 		return 0, fmt.Errorf("revoke sessions of user: %w", err)
 	}
+	s.logAct(ctx, "sessions ended", act, "reason", Admin, "count", ended)
 	return ended, nil
 }
 

@@ -66,6 +66,7 @@ type Service struct {
 	accessTokens  *accessTokenCodec
 	confirmations *confirmations
 	ended         *ended
+	stats         *stats
 }
 
 // New returns a Service over a store and the ring of keys that OpenKeyRing returned for it.
@@ -99,6 +100,7 @@ func New(store Store, keys *KeyRing, settings Settings, now func() time.Time, lo
 		accessTokens:  newAccessTokenCodec(keys, settings, clock),
 		confirmations: newConfirmations(),
 		ended:         ended,
+		stats:         newStats(),
 	}, nil
 }
 

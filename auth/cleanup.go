@@ -37,6 +37,7 @@ type CleanUpStore interface {
 // many rows it deleted. Errors: ErrUnavailable, or that of ctx.
 func (s *Service) CleanUp(ctx context.Context) (deleted int, err error) {
 	now := s.now()
+	defer func() { s.stats.countCleanUp(deleted, err, s.now()) }()
 	old := Old{
 		SessionsExpiredBefore: now.Add(-keptAfterExpiry),
 		EventsBefore:          now.Add(-s.settings.EventsTTL),

@@ -29,6 +29,12 @@ func (c *confirmations) note(confirmation Confirmation) {
 	}
 }
 
+func (c *confirmations) count() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.pending)
+}
+
 // take returns what was gathered.
 func (c *confirmations) take() map[uuid.UUID]Confirmation {
 	c.mu.Lock()

@@ -2,6 +2,7 @@ package auth
 
 import (
 	"errors"
+	"strings"
 	"time"
 )
 
@@ -43,6 +44,12 @@ type TooManyAttemptsError struct {
 	RetryAt time.Time
 }
 
+// budget is the kind of the bucket, which its key begins with.
+func (e *TooManyAttemptsError) budget() string {
+	kind, _, _ := strings.Cut(e.Key, ":")
+	return kind
+}
+
 func (e *TooManyAttemptsError) Error() string {
 	return "too many attempts, until " + e.RetryAt.Format(time.RFC3339Nano)
 }
@@ -53,7 +60,10 @@ type RateLimitedError struct{ RetryAt time.Time }
 func (e *RateLimitedError) Error() string { return "too many attempts at once" }
 
 // SessionEndedError is returned for a genuine refresh token whose session is over.
-type SessionEndedError struct{ Reason EndReason }
+type SessionEndedError struct {
+	Reason  EndReason
+	JustNow bool // whether this refresh has ended it
+}
 
 func (e *SessionEndedError) Error() string { return "session ended: " + string(e.Reason) }
 

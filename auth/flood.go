@@ -26,7 +26,7 @@ func (r *refusals) note(refused *TooManyAttemptsError) { r.until.Add(refused.Key
 
 // recall returns the *TooManyAttemptsError that a bucket would meet in the store, or nil. Another server may
 // have refunded an attempt since: then it is let in at that time all the same.
-func (r *refusals) recall(key string, now time.Time) error {
+func (r *refusals) recall(key string, now time.Time) *TooManyAttemptsError {
 	if until, ok := r.until.Get(key); ok && now.Before(until) {
 		return &TooManyAttemptsError{Key: key, RetryAt: until}
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync/atomic"
 	"unicode/utf8"
 
 	"github.com/alexedwards/argon2id"
@@ -30,6 +31,8 @@ type passwordHasher struct {
 	minLength int
 	slots     *semaphore.Weighted
 	decoy     string // the hash of no password
+
+	waiting, running atomic.Int64
 }
 
 func newPasswordHasher(minLength int) (*passwordHasher, error) {
@@ -77,13 +80,28 @@ func (h *passwordHasher) check(field string, password Secret, own []string) erro
 	return nil
 }
 
+// enter waits for a slot, which is the caller's until leave.
+func (h *passwordHasher) enter(ctx context.Context) (leave func(), err error) {
+	h.waiting.Add(1)
+	defer h.waiting.Add(-1)
+	if err := h.slots.Acquire(ctx, 1); err != nil {
+		return nil, err
+	}
+	h.running.Add(1)
+	return func() {
+		h.running.Add(-1)
+		h.slots.Release(1)
+	}, nil
+}
+
 // hash returns the PHC string of a password that check let through.
 func (h *passwordHasher) hash(ctx context.Context, password Secret) (string, error) {
 	composed, _ := canonical(password)
-	if err := h.slots.Acquire(ctx, 1); err != nil {
+	leave, err := h.enter(ctx)
+	if err != nil {
 		return "", waiting(ctx, "hash password", err)
 	}
-	defer h.slots.Release(1)
+	defer leave()
 	hash, err := argon2id.CreateHash(composed, &argon2idParams)
 	if err != nil {
 		return "", fmt.Errorf("hash password: %w", err)
@@ -98,10 +116,11 @@ func (h *passwordHasher) verify(ctx context.Context, hash string, password Secre
 	if !ok {
 		return false, nil // what can be no password is refused alike for everybody, before the work
 	}
-	if err := h.slots.Acquire(ctx, 1); err != nil {
+	leave, err := h.enter(ctx)
+	if err != nil {
 		return false, waiting(ctx, "check password", err)
 	}
-	defer h.slots.Release(1)
+	defer leave()
 	switch {
 	case hash == "":
 		_, err := argon2id.ComparePasswordAndHash(composed, h.decoy)

@@ -55,6 +55,7 @@ func (s *Service) ChangePassword(ctx context.Context, principal *Principal, curr
 		}
 		ended, err := s.store.ChangePassword(ctx, PasswordChange{OthersEnd: others, OldHash: oldHash, NewHash: newHash, Refund: attempt.refund()})
 		if err == nil {
+			s.log.InfoContext(ctx, "password changed", "sessionsEnded", ended, userHash(user.ID))
 			return ended, nil
 		}
 		if !errors.Is(err, ErrNotFound) {

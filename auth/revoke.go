@@ -50,6 +50,7 @@ func (s *Service) RevokeOtherSessions(ctx context.Context, principal *Principal,
 	if err != nil {
 		return 0, fmt.Errorf("revoke other sessions: %w", err)
 	}
+	s.log.InfoContext(ctx, "sessions ended", "reason", Revoked, "count", ended, userHash(principal.User.ID))
 	return ended, nil
 }
 
@@ -74,6 +75,7 @@ func (s *Service) revoke(ctx context.Context, end SessionEnd) (bool, error) {
 	if err != nil {
 		return false, fmt.Errorf("revoke session: %w", err)
 	}
+	s.log.InfoContext(ctx, "session ended", "reason", end.Reason, sessionHash(state.ID), userHash(state.UserID))
 	return state.liveBefore(now), nil
 }
 

@@ -2,14 +2,10 @@ package auth
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"log/slog"
 	"time"
-
-	"github.com/google/uuid"
 )
 
 // maxLateRetryStreak is how many generations in a row may see a retry outside the grace time. It bounds a
@@ -28,10 +24,12 @@ const maxLateRetryStreak = 10
 func (s *Service) Refresh(ctx context.Context, text Secret, client Client) (*Tokens, error) {
 	token, err := s.keys.parseRefreshToken(ctx, text)
 	if err != nil {
+		s.stats.countRefresh(nil, nil, err)
 		return nil, err
 	}
-	now := s.now()
-	next, state, err := s.rotate(ctx, token, client, now)
+	now, seed := s.now(), newRefreshSeed()
+	next, state, err := s.rotate(ctx, token, seed, client, now)
+	s.stats.countRefresh(state, seed, err)
 	if err != nil {
 		return nil, fmt.Errorf("refresh: %w", err)
 	}
@@ -39,8 +37,7 @@ func (s *Service) Refresh(ctx context.Context, text Secret, client Client) (*Tok
 }
 
 // rotate tries the one guarded statement and, where its guard does not hold, finds out why.
-func (s *Service) rotate(ctx context.Context, token refreshToken, client Client, now time.Time) (refreshToken, *SessionState, error) {
-	seed := newRefreshSeed()
+func (s *Service) rotate(ctx context.Context, token refreshToken, seed []byte, client Client, now time.Time) (refreshToken, *SessionState, error) {
 	rotation := Rotation{
 		SessionID: token.sessionID, Generation: token.generation, Hash: token.hash(), Seed: seed,
 		Now: now, IdleExpiresAt: now.Add(s.settings.SessionIdleTTL),
@@ -176,12 +173,6 @@ func (s *Service) endAfterRefresh(ctx context.Context, state *SessionState, reas
 	if reason == StorageRolledBack {
 		level = slog.LevelError
 	}
-	s.log.Log(ctx, level, "session ended", "reason", reason, "session", logID(state.ID), "user", logID(state.UserID))
-	return &SessionEndedError{Reason: reason}
-}
-
-// logID stands for an id in logs: the same for one id, and of no use as that id (ASVS 16.2.5).
-func logID(id uuid.UUID) string {
-	sum := sha256.Sum256(id[:])
-	return hex.EncodeToString(sum[:8])
+	s.log.Log(ctx, level, "session ended", "reason", reason, sessionHash(state.ID), userHash(state.UserID))
+	return &SessionEndedError{Reason: reason, JustNow: true}
 }

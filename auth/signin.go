@@ -51,6 +51,7 @@ func (s *Service) SignUp(ctx context.Context, request SignUpRequest, client Clie
 	if err := s.store.CreateUser(ctx, *user, session); err != nil {
 		return nil, fmt.Errorf("sign up: %w", err)
 	}
+	s.logSignIn(ctx, "signed up", session)
 	tokens, err := s.tokens(session.state(user.User), refreshToken, now)
 	if err != nil {
 		return nil, err
@@ -127,6 +128,7 @@ func (s *Service) Login(ctx context.Context, request LoginRequest, client Client
 	if err != nil {
 		return nil, fmt.Errorf("login: %w", err)
 	}
+	s.logSignIn(ctx, "logged in", session)
 	s.renewHash(ctx, user, hash, request.Password)
 	tokens, err := s.tokens(session.state(*user), refreshToken, now)
 	if err != nil {
@@ -164,6 +166,6 @@ func (s *Service) renewHash(ctx context.Context, user *User, hash string, passwo
 		err = s.store.ReplacePasswordHash(ctx, user.ID, hash, renewed)
 	}
 	if err != nil {
-		s.log.WarnContext(ctx, "password hash not renewed", "user", logID(user.ID), "error", err)
+		s.log.WarnContext(ctx, "password hash not renewed", userHash(user.ID), "error", err)
 	}
 }

@@ -109,8 +109,8 @@ func (s *Service) admit(ctx context.Context, client Client, now time.Time, own .
 	address := s.addressBucket(client)
 	buckets := append([]Bucket{address}, own...)
 	for _, bucket := range buckets {
-		if err := s.refusals.recall(bucket.Key, now); err != nil {
-			return nil, err
+		if refused := s.refusals.recall(bucket.Key, now); refused != nil {
+			return nil, s.throttled(ctx, refused)
 		}
 	}
 	leave, ok := s.crowd.enter(address.Key)
@@ -135,13 +135,19 @@ func (s *Service) charge(ctx context.Context, attempt *attempt, buckets []Bucket
 	var refused *TooManyAttemptsError
 	if errors.As(err, &refused) {
 		s.refusals.note(refused)
-		return refused
+		return s.throttled(ctx, refused)
 	}
 	if err != nil {
 		return fmt.Errorf("count attempts: %w", err)
 	}
 	attempt.charges = append(attempt.charges, charges...)
 	return nil
+}
+
+func (s *Service) throttled(ctx context.Context, refused *TooManyAttemptsError) error {
+	s.stats.countThrottled(refused)
+	s.log.InfoContext(ctx, "attempt throttled", "budget", refused.budget(), "retryAt", refused.RetryAt)
+	return refused
 }
 
 // fail records that an attempt with a bucket of its own was let in and failed, and returns ErrInvalidCredentials, or
@@ -157,6 +163,7 @@ func (s *Service) fail(ctx context.Context, attempt *attempt, kind EventKind, us
 	if err := s.store.Fail(ctx, failure); err != nil {
 		return fmt.Errorf("record failure: %w", err)
 	}
+	s.log.InfoContext(ctx, "attempt failed", "kind", kind, userHash(userID))
 	return ErrInvalidCredentials
 }
 
