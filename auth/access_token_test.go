@@ -33,7 +33,7 @@ func TestAnAccessTokenIsWhatRFC9068Says(t *testing.T) {
 		want(t, "kid", header["kid"], any(kid))
 		want(t, "header members", len(header), 3)
 		want(t, "iss", claims["iss"], any(authtest.Settings().Issuer))
-		want(t, "aud", fmt.Sprint(claims["aud"]), "["+authtest.Settings().Audience+"]")
+		want(t, "aud", fmt.Sprint(claims["aud"]), authtest.Settings().Audience)
 		want(t, "sub", claims["sub"], any(tokens.User.ID.String()))
 		want(t, "sid", claims["sid"], any(tokens.Session.ID.String()))
 		want(t, "gen", claims["gen"], any(1.0))

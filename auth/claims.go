@@ -78,9 +78,12 @@ type mintedClaims struct {
 	extra []byte // members of a JSON object, or none
 }
 
-// MarshalJSON implements json.Marshaler.
+// MarshalJSON implements json.Marshaler. One audience is a text and no list (RFC 7519 §4.1.3): some verifiers take no list.
 func (c mintedClaims) MarshalJSON() ([]byte, error) {
-	own, err := json.Marshal(c.Claims)
+	own, err := json.Marshal(struct {
+		token.Claims
+		Audience string `json:"aud"`
+	}{c.Claims, c.Audience[0]})
 	if err != nil || len(c.extra) == 0 {
 		return own, err
 	}
