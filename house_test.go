@@ -9,24 +9,30 @@ import (
 
 // Who may import whom. Tests may import anything.
 var mayImport = map[string][]string{
-	"latchkey":                      {"auth", "cli", "config", "db", "graph", "web"},
-	"latchkey/auth":                 {"internal/looks", "token"},
-	"latchkey/auth/authtest":        {"auth", "db"}, // for tests only
-	"latchkey/bench":                {},             // tests only
-	"latchkey/cli":                  {"auth", "config"},
-	"latchkey/config":               {},
-	"latchkey/db":                   {"auth"},
-	"latchkey/db/dbtest":            {}, // for tests only
-	"latchkey/graph":                {"auth", "graph/generated", "graph/scalar"},
-	"latchkey/graph/generated":      {"auth", "graph/scalar"},
-	"latchkey/graph/scalar":         {"auth"},
-	"latchkey/internal/chaos":       {}, // tests only
-	"latchkey/internal/chaos/hooks": {}, // for the servers that chaos builds
-	"latchkey/internal/history":     {}, // for tests only
-	"latchkey/internal/looks":       {},
-	"latchkey/token":                {},
-	"latchkey/verify":               {"internal/looks", "token"},
-	"latchkey/web":                  {"auth", "graph"},
+	"latchkey":                       {"auth", "cli", "config", "db", "doctor", "graph", "telemetry", "web"},
+	"latchkey/auth":                  {"internal/looks", "token"},
+	"latchkey/auth/authtest":         {"auth", "db"}, // for tests only
+	"latchkey/bench":                 {},             // tests only
+	"latchkey/cli":                   {"auth", "config", "doctor"},
+	"latchkey/config":                {},
+	"latchkey/db":                    {"auth", "telemetry"},
+	"latchkey/db/dbtest":             {}, // for tests only
+	"latchkey/deploy":                {}, // tests only
+	"latchkey/doctor":                {"auth", "config", "db"},
+	"latchkey/graph":                 {"auth", "graph/generated", "graph/scalar", "telemetry"},
+	"latchkey/graph/generated":       {"auth", "graph/scalar"},
+	"latchkey/graph/scalar":          {"auth"},
+	"latchkey/internal/chaos":        {}, // tests only
+	"latchkey/internal/chaos/hooks":  {}, // for the servers that chaos builds
+	"latchkey/internal/history":      {}, // for tests only
+	"latchkey/internal/release":      {}, // tests only
+	"latchkey/internal/release/bom":  {"internal/release"},
+	"latchkey/internal/release/pack": {"internal/release"},
+	"latchkey/internal/looks":        {},
+	"latchkey/token":                 {},
+	"latchkey/verify":                {"internal/looks", "token"},
+	"latchkey/telemetry":             {},
+	"latchkey/web":                   {"auth", "graph", "telemetry"},
 }
 
 // What would bring SQL, HTTP or GraphQL into the domain.

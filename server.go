@@ -2,6 +2,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"errors"
@@ -11,6 +12,8 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
@@ -20,7 +23,9 @@ import (
 	"latchkey/cli"
 	"latchkey/config"
 	"latchkey/db"
+	"latchkey/doctor"
 	"latchkey/graph"
+	"latchkey/telemetry"
 	"latchkey/web"
 )
 
@@ -29,64 +34,148 @@ import (
 //go:embed schema.graphqls
 var schema []byte
 
+// version is stamped into release binaries by the linker.
+var version string
+
 func main() {
 	if err := run(context.Background(), os.Args[1:], os.Getenv); err != nil {
-		fmt.Fprintln(os.Stderr, "latchkey:", strings.ReplaceAll(err.Error(), "\n", "; ")) // joined errors have lines
+		for line := range strings.Lines(err.Error()) { // all that is wrong, at once
+			fmt.Fprintln(os.Stderr, "latchkey:", strings.TrimSuffix(line, "\n"))
+		}
 		os.Exit(1)
 	}
 }
 
 // run runs a command, or without arguments the server until it is told to stop.
 func run(ctx context.Context, args []string, getenv func(string) string) error {
-	command := serve
-	if len(args) > 0 {
-		if args[0] == "--help" || args[0] == "-h" || args[0] == "help" {
-			_, err := io.WriteString(os.Stdout, cli.Usage())
-			return err
-		}
-		operate, err := cli.Parse(args)
-		if err != nil {
-			return err
-		}
-		command = func(ctx context.Context, _ config.Config, _ *db.Store, service *auth.Service, _ *slog.Logger) error {
-			return operate(ctx, service, cli.Terminal{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
-		}
+	switch strings.Join(args, " ") {
+	case "":
+		return serve(ctx, getenv)
+	case "--help", "-h", "help":
+		_, err := io.WriteString(os.Stdout, cli.Usage())
+		return err
+	case "--version", "version":
+		_, err := fmt.Printf("latchkey %s %s %s/%s\n", versionName(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+		return err
+	case "doctor":
+		return cli.ShowFindings(os.Stdout, doctor.Examine(ctx, getenv, time.Now))
 	}
+	operate, parseErr := cli.Parse(args)
 	cfg, err := config.Load(getenv)
-	if err != nil {
+	switch name := strings.Join(args, " "); {
+	case name != "health" && name != "migrate" && parseErr != nil:
+		return parseErr
+	case err != nil:
 		return err
-	}
-	rules, err := settings(cfg)
-	if err != nil {
-		return err
+	case name == "health":
+		return cli.Health(ctx, cfg.Listen)
 	}
 	log := newLog(cfg)
-	store, err := db.Open(ctx, db.Options{URL: cfg.DatabaseURL.Reveal(), Timeout: cfg.DatabaseTimeout, Log: log})
+	store, err := connect(ctx, cfg, log)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = store.Close() }()
-	secret, previous, err := cfg.SealingSecrets()
+	if operate == nil {
+		return store.Migrate(ctx)
+	}
+	service, err := newService(ctx, cfg, store, log)
 	if err != nil {
 		return err
+	}
+	return operate(ctx, service, cli.Terminal{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
+}
+
+func connect(ctx context.Context, cfg config.Config, log *slog.Logger) (*db.Store, error) {
+	return db.Connect(ctx, db.Options{URL: cfg.DatabaseURL.Reveal(), Timeout: cfg.DatabaseTimeout, Log: log})
+}
+
+// newService returns the domain on a database whose schema it brings up to date, or requires to be.
+func newService(ctx context.Context, cfg config.Config, store *db.Store, log *slog.Logger) (*auth.Service, error) {
+	rules, err := settings(cfg)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.Migrate {
+		err = store.Migrate(ctx)
+	} else if pending, _, countErr := store.PendingMigrations(ctx); countErr != nil || pending > 0 {
+		err = cmp.Or(countErr, fmt.Errorf("MIGRATE: it is off, and the database lacks %d migrations: run `latchkey migrate` first", pending))
+	}
+	if err != nil {
+		return nil, err
+	}
+	secret, previous, err := cfg.SealingSecrets()
+	if err != nil {
+		return nil, err
 	}
 	ring, err := auth.OpenKeyRing(ctx, store, secret, previous, time.Now())
 	if errors.Is(err, auth.ErrWrongSecret) {
-		return fmt.Errorf("SECRET: %w", err)
+		return nil, fmt.Errorf("SECRET: %w", err)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
-	service, err := auth.New(store, ring, rules, time.Now, log)
-	if err != nil {
-		return err
+	return auth.New(store, ring, rules, time.Now, log)
+}
+
+// versionName returns what release binaries are stamped with, or what else tells this version.
+func versionName() string {
+	if version != "" {
+		return version
 	}
-	return command(ctx, cfg, store, service, log)
+	name := "development"
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, setting := range info.Settings {
+			if setting.Key == "vcs.revision" {
+				name = setting.Value
+			}
+		}
+	}
+	return name
 }
 
 // serve answers requests until SIGINT or SIGTERM, finishes those that it has begun, and writes what is
-// still in memory. A second signal ends the process at once.
-func serve(ctx context.Context, cfg config.Config, store *db.Store, service *auth.Service, log *slog.Logger) error {
+// still in memory. A second signal ends the process at once. In production it does not start with what is unsafe, and says
+// all that is.
+func serve(ctx context.Context, getenv func(string) string) error {
+	cfg, err := config.Load(getenv)
+	guarded := cfg.Mode == config.Production && cfg.DatabaseURL != ""
+	if err != nil && !guarded {
+		return err
+	}
+	log := newLog(cfg)
+	store, connectErr := connect(ctx, cfg, log)
+	if connectErr != nil {
+		return errors.Join(err, connectErr)
+	}
+	defer func() { _ = store.Close() }()
+	if guarded {
+		err = errors.Join(err, doctor.Guard(ctx, store))
+	}
+	if err != nil {
+		return err
+	}
+	service, err := newService(ctx, cfg, store, log)
+	if err != nil {
+		return err
+	}
+	traces := telemetry.NoTraces()
+	if cfg.TracesURL != "" {
+		if traces, err = telemetry.SendTraces(ctx, cfg.TracesURL, versionName()); err != nil {
+			return fmt.Errorf("OTEL_EXPORTER_OTLP_ENDPOINT: %w", err)
+		}
+	}
+	return errors.Join(listen(ctx, cfg, store, service, traces, log), shutDown(ctx, traces))
+}
+
+// shutDown sends the last traces, if their collector takes them soon.
+func shutDown(ctx context.Context, traces *telemetry.Traces) error {
+	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
+	defer cancel()
+	return traces.Shutdown(ctx)
+}
+
+func listen(ctx context.Context, cfg config.Config, store *db.Store, service *auth.Service, traces *telemetry.Traces, log *slog.Logger) error {
 	signalled, unhook := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM)
 	defer unhook()
 	stopped, stop := context.WithCancel(ctx)
@@ -101,7 +190,8 @@ func serve(ctx context.Context, cfg config.Config, store *db.Store, service *aut
 		return fmt.Errorf("LISTEN: %w", err)
 	}
 	metrics := web.NewMetrics()
-	edge, err := web.New(edgeOptions(cfg, service, store, metrics, log))
+	metrics.Watch(versionName(), service, store.Stats)
+	edge, err := web.New(edgeOptions(cfg, service, store, metrics, traces, log))
 	if err != nil {
 		return err
 	}
@@ -125,7 +215,7 @@ func serve(ctx context.Context, cfg config.Config, store *db.Store, service *aut
 	background.Go(func() { service.KeepKeys(stopped) })
 
 	log.Info("listening", "url", "http://"+listener.Addr().String(), "mode", cfg.Mode)
-	err = edge.Serve(stopped, listener, cfg.ShutdownTimeout)
+	err = edge.Serve(stopped, listener, web.Stopping{Delay: cfg.ShutdownDelay, Timeout: cfg.ShutdownTimeout})
 	answered()
 	background.Wait()
 	err = errors.Join(err, service.FlushConfirmations(ctx))
@@ -133,14 +223,15 @@ func serve(ctx context.Context, cfg config.Config, store *db.Store, service *aut
 	return err
 }
 
-func edgeOptions(cfg config.Config, service *auth.Service, store *db.Store, metrics *web.Metrics, log *slog.Logger) web.Options {
+func edgeOptions(cfg config.Config, service *auth.Service, store *db.Store, metrics *web.Metrics, traces *telemetry.Traces, log *slog.Logger) web.Options {
 	options := web.Options{
-		Executor:        graph.NewExecutor(service, log, graph.Options{Introspection: cfg.Introspection, Refusals: metrics}),
+		Executor:        graph.NewExecutor(service, log, graph.Options{Introspection: cfg.Introspection, Metrics: metrics}),
 		PublicKeys:      service.PublicKeys,
 		EndedSince:      service.EndedSince,
-		Ping:            store.Ping,
+		ClockSkew:       func(ctx context.Context) (time.Duration, error) { return store.ClockSkew(ctx, time.Now) },
 		Log:             log,
 		Metrics:         metrics,
+		Traces:          traces,
 		PublicURL:       cfg.PublicURL,
 		AllowedOrigins:  cfg.AllowedOrigins,
 		TrustedProxies:  cfg.TrustedProxies,
@@ -185,8 +276,9 @@ func settings(cfg config.Config) (auth.Settings, error) {
 
 func newLog(cfg config.Config) *slog.Logger {
 	options := &slog.HandlerOptions{Level: cfg.LogLevel}
+	var handler slog.Handler = slog.NewTextHandler(os.Stderr, options)
 	if cfg.LogFormat == "json" {
-		return slog.New(slog.NewJSONHandler(os.Stderr, options))
+		handler = slog.NewJSONHandler(os.Stderr, options)
 	}
-	return slog.New(slog.NewTextHandler(os.Stderr, options))
+	return slog.New(telemetry.LogHandler(handler))
 }

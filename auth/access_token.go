@@ -12,6 +12,9 @@ import (
 	"latchkey/token"
 )
 
+// MaxClockSkew is how far the clocks of servers, and that of their database, may differ.
+const MaxClockSkew = token.MaxClockSkew
+
 // accessTokenCodec mints access tokens and verifies them, without asking the database for their sessions.
 type accessTokenCodec struct {
 	keys     *KeyRing

@@ -155,7 +155,7 @@ func (e *ended) read(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		e.begun = last >= e.last // else an older backup took the database's place, and its numbers begin again below
+		e.begun = last >= e.last // else an older backup took the database's place, or a clean-up the last events
 	}
 	if !e.begun {
 		first, err := e.store.FirstNumber(ctx, now.Add(-e.keep))

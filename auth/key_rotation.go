@@ -27,14 +27,55 @@ func (s *Service) Keys(ctx context.Context) ([]Key, error) {
 }
 
 func (s *Service) describe(known *keys, key SealedKey, now time.Time) Key {
-	state, _ := known.stateOf(key, now, s.settings.AccessTokenTTL)
+	return known.describe(key, now, s.settings.AccessTokenTTL)
+}
+
+func (k *keys) describe(key SealedKey, now time.Time, accessTokenTTL time.Duration) Key {
+	state, _ := k.stateOf(key, now, accessTokenTTL)
 	return Key{Kind: key.Kind, ID: key.ID, State: state, CreatedAt: key.CreatedAt, ActiveAt: key.ActiveAt, RevokedAt: key.RevokedAt}
+}
+
+// InspectKeys returns the keys in a store as Service.Keys does, without changing anything, and none of an empty one.
+// Errors: ErrWrongSecret where one opens with neither secret, ErrUnavailable.
+func InspectKeys(ctx context.Context, store KeyStore, secret, previous []byte, now time.Time, accessTokenTTL time.Duration) ([]Key, error) {
+	sealers, err := newSealers(secret, previous)
+	if err != nil {
+		return nil, err
+	}
+	stored, err := store.Keys(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("inspect keys: %w", err)
+	}
+	found := &keys{stored: stored, usable: map[KeyKind][]SealedKey{}}
+	for _, key := range stored {
+		if key.RevokedAt != nil {
+			continue
+		}
+		found.usable[key.Kind] = append(found.usable[key.Kind], key)
+		if _, _, err := open(sealers, key); err != nil {
+			return nil, err
+		}
+	}
+	listed := make([]Key, len(stored))
+	for i, key := range stored {
+		listed[i] = found.describe(key, now, accessTokenTTL)
+	}
+	return listed, nil
 }
 
 // CurrentKey returns the key of a kind with which this server makes tokens now.
 func (s *Service) CurrentKey(kind KeyKind) Key {
 	known, now := s.keys.known.Load(), s.now()
 	return s.describe(known, known.currentOf(kind, now), now)
+}
+
+// KeyAges returns for how long the current key of each kind has been the one that tokens are made with.
+func (s *Service) KeyAges() map[KeyKind]time.Duration {
+	ages := map[KeyKind]time.Duration{}
+	for _, kind := range keyKinds {
+		ages[kind] = s.now().Sub(s.CurrentKey(kind).ActiveAt)
+	}
+	return ages
 }
 
 // PublicKeys returns the public halves of the signing keys whose access tokens are taken, or soon will be, as they were

@@ -237,8 +237,8 @@ func BenchmarkAMillionUsers(b *testing.B) {
 
 	quiet := slog.New(slog.NewTextHandler(io.Discard, nil))
 	edge, err := web.New(web.Options{
-		Executor: graph.NewExecutor(service, quiet, graph.Options{Refusals: web.NewMetrics()}),
-		Ping:     store.Ping, Log: quiet, Metrics: web.NewMetrics(), PublicURL: "https://auth.example.com",
+		Executor:  graph.NewExecutor(service, quiet, graph.Options{Metrics: web.NewMetrics()}),
+		ClockSkew: func(ctx context.Context) (time.Duration, error) { return store.ClockSkew(ctx, time.Now) }, Log: quiet, Metrics: web.NewMetrics(), PublicURL: "https://auth.example.com",
 	})
 	check(err)
 	listening := httptest.NewServer(edge)

@@ -34,6 +34,10 @@ Usage:
   latchkey keys list                    list the keys of the tokens, and where each is on its way
   latchkey keys rotate [--now] [KIND]   make the next key, signing or refresh, or of both; it is used in ten minutes
   latchkey keys revoke ID               end the use of a leaked key everywhere, now
+  latchkey doctor                       check the settings, the database, its clock and the keys, and say what to do
+  latchkey migrate                      bring the database's schema up to date, for servers with MIGRATE=off
+  latchkey health                       exit with 0 if the server that this environment describes is ready, else with 1
+  latchkey --version                    show which version this is
   latchkey --help                       show this
 
 Environment (variable, default, meaning):

@@ -16,9 +16,7 @@ func (s *Store) CleanUp(ctx context.Context, old auth.Old, limit int) (deleted i
 	}{
 		{`DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < ? ORDER BY expires_at LIMIT %d)`,
 			[]any{old.SessionsExpiredBefore}},
-		// The last stays, however old: by its number whoever follows them sees that no older database took this one's place.
-		{`DELETE FROM events WHERE id IN (SELECT id FROM events WHERE created_at < ? ORDER BY created_at LIMIT %d)
-			AND id <> (SELECT id FROM events ORDER BY number DESC LIMIT 1)`,
+		{`DELETE FROM events WHERE id IN (SELECT id FROM events WHERE created_at < ? ORDER BY created_at LIMIT %d)`,
 			[]any{old.EventsBefore}},
 		// A budget may have been used since it was found.
 		{`DELETE FROM throttles WHERE used_to < ? AND bucket IN (SELECT bucket FROM throttles WHERE used_to < ? ORDER BY used_to LIMIT %d)`,

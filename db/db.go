@@ -15,17 +15,31 @@ import (
 	"time"
 
 	"github.com/jmoiron/sqlx"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
 
 	"latchkey/auth"
+	"latchkey/telemetry"
 )
 
 // Store is a database. It is safe for concurrent use.
 type Store struct {
 	write   *sqlx.DB
 	read    *sqlx.DB // the same as write where the database allows many writers
+	sqlite  bool
+	schema  migrations
 	timeout time.Duration
 	log     *slog.Logger
 	turns   turns
+}
+
+// Stats returns how the pools of connections are doing, by name: write and, where it is another one, read.
+func (s *Store) Stats() map[string]sql.DBStats {
+	stats := map[string]sql.DBStats{"write": s.write.Stats()}
+	if s.read != s.write {
+		stats["read"] = s.read.Stats()
+	}
+	return stats
 }
 
 var _ auth.Store = (*Store)(nil)
@@ -37,28 +51,40 @@ type Options struct {
 	Log     *slog.Logger  // at debug level it gets every statement, without its arguments
 }
 
-// Open opens a database and brings its schema up to date; however many servers do so at once, each
-// migration runs once. A database that is away is an error here. Errors never contain the password.
+// Open is Connect and Migrate.
 func Open(ctx context.Context, options Options) (*Store, error) {
+	store, err := Connect(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	if err := store.Migrate(ctx); err != nil {
+		return nil, errors.Join(err, store.Close())
+	}
+	return store, nil
+}
+
+// Connect opens a database as it is. One that is away is an error here. Errors never contain the password.
+func Connect(ctx context.Context, options Options) (*Store, error) {
 	store := &Store{timeout: options.Timeout, log: options.Log, turns: turns{held: map[any]*turn{}}}
-	var migrations migrations
 	var err error
 	switch path, isSQLite := strings.CutPrefix(options.URL, "sqlite:"); {
 	case isSQLite:
 		store.write, store.read, err = openSQLite(path)
-		migrations = sqliteMigrations(path)
+		store.schema, store.sqlite = sqliteMigrations(path), true
 	default:
 		var pool *sql.DB
 		pool, err = openPostgres(options.URL, options.Timeout)
 		store.write = sqlx.NewDb(pool, "postgres")
 		store.read = store.write
-		migrations = postgresMigrations
+		store.schema = postgresMigrations
 	}
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
-	if err := migrations.run(ctx, store.write.DB, options.Timeout); err != nil {
-		return nil, errors.Join(fmt.Errorf("migrate database: %w", err), store.Close())
+	answering, cancel := context.WithTimeout(ctx, options.Timeout)
+	defer cancel()
+	if err := store.write.PingContext(answering); err != nil {
+		return nil, errors.Join(fmt.Errorf("open database: %w", err), store.Close())
 	}
 	return store, nil
 }
@@ -70,14 +96,6 @@ func (s *Store) Close() error {
 		err = errors.Join(err, s.read.Close())
 	}
 	return err
-}
-
-// Ping reports whether the database answers. Errors: auth.ErrUnavailable.
-func (s *Store) Ping(ctx context.Context) error {
-	return s.do(ctx, func(ctx context.Context) error {
-		var one int
-		return s.reader().get(ctx, &one, `SELECT 1`)
-	})
 }
 
 // do runs an operation, again where the database asks for it, within the store's timeout and whatever
@@ -145,17 +163,25 @@ type queries struct {
 
 // get reads the one row of a statement. Errors: sql.ErrNoRows.
 func (q queries) get(ctx context.Context, dest any, statement string, args ...any) error {
-	return sqlx.GetContext(ctx, q.on, dest, q.prepare(ctx, statement), args...)
+	ctx, text, done := q.begin(ctx, statement)
+	err := sqlx.GetContext(ctx, q.on, dest, text, args...)
+	done(err)
+	return err
 }
 
 // all reads the rows of a statement.
 func (q queries) all(ctx context.Context, dest any, statement string, args ...any) error {
-	return sqlx.SelectContext(ctx, q.on, dest, q.prepare(ctx, statement), args...)
+	ctx, text, done := q.begin(ctx, statement)
+	err := sqlx.SelectContext(ctx, q.on, dest, text, args...)
+	done(err)
+	return err
 }
 
 // exec runs a statement and returns how many rows it changed.
 func (q queries) exec(ctx context.Context, statement string, args ...any) (int, error) {
-	result, err := q.on.ExecContext(ctx, q.prepare(ctx, statement), args...)
+	ctx, text, done := q.begin(ctx, statement)
+	result, err := q.on.ExecContext(ctx, text, args...)
+	done(err)
 	if err != nil {
 		return 0, err
 	}
@@ -163,7 +189,16 @@ func (q queries) exec(ctx context.Context, statement string, args ...any) (int, 
 	return int(count), err
 }
 
-func (q queries) prepare(ctx context.Context, statement string) string {
+// begin returns the text of a statement for this database, and what is to be told how it ended. Neither the log nor the
+// trace gets its arguments, nor its errors, which can quote them.
+func (q queries) begin(ctx context.Context, statement string) (_ context.Context, text string, done func(error)) {
 	q.log.DebugContext(ctx, "statement", "sql", statement)
-	return q.on.Rebind(statement)
+	text = q.on.Rebind(statement)
+	ctx, span := telemetry.Span(ctx, "statement", attribute.String("db.query.text", text))
+	return ctx, text, func(err error) {
+		if err != nil && !errors.Is(err, sql.ErrNoRows) {
+			span.SetStatus(codes.Error, "")
+		}
+		span.End()
+	}
 }

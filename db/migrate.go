@@ -41,34 +41,56 @@ func sqliteMigrations(path string) migrations {
 	}
 }
 
-// run brings a database up to date, and says within a timeout if it does not answer at all. Where it is up
-// to date already, which is what most starts find, no lock is taken.
-func (m migrations) run(ctx context.Context, pool *sql.DB, timeout time.Duration) error {
-	answering, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
-	if err := pool.PingContext(answering); err != nil {
+// Migrate brings the schema up to date; however many servers do so at once, each migration runs once. Where it is up to
+// date already, which is what most starts find, no lock is taken.
+func (s *Store) Migrate(ctx context.Context) error {
+	pending, _, err := s.PendingMigrations(ctx)
+	if err != nil || pending == 0 {
 		return err
 	}
+	provider, err := s.schema.provider(s.write.DB)
+	if err == nil {
+		_, err = provider.Up(ctx)
+	}
+	if err != nil {
+		return fmt.Errorf("migrate database: %w", err)
+	}
+	return nil
+}
+
+// PendingMigrations returns how many migrations the database lacks, and how many there are. It lacks none where it is one
+// of a newer server, since migrations keep older ones running.
+func (s *Store) PendingMigrations(ctx context.Context) (pending, all int, err error) {
+	provider, err := s.schema.provider(s.write.DB)
+	if err != nil {
+		return 0, 0, fmt.Errorf("migrate database: %w", err)
+	}
+	answering, cancel := context.WithTimeout(ctx, s.timeout)
+	defer cancel()
+	var applied int64
+	err = s.write.QueryRowContext(answering, `SELECT version_id FROM goose_db_version WHERE is_applied ORDER BY version_id DESC LIMIT 1`).Scan(&applied)
+	if isUnavailable(err) {
+		return 0, 0, fmt.Errorf("migrate database: %w", err)
+	}
+	sources := provider.ListSources() // with another error all are pending: there is no such table
+	for _, source := range sources {
+		if source.Version > applied {
+			pending++
+		}
+	}
+	return pending, len(sources), nil
+}
+
+func (m migrations) provider(pool *sql.DB) (*goose.Provider, error) {
 	files, err := fs.Sub(migrationFiles, m.folder)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	locker, err := m.locker()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	provider, err := goose.NewProvider(m.dialect, pool, files, goose.WithLocker(locker), goose.WithDisableGlobalRegistry(true))
-	if err != nil {
-		return err
-	}
-	sources := provider.ListSources()
-	var applied int64
-	err = pool.QueryRowContext(answering, `SELECT version_id FROM goose_db_version WHERE is_applied ORDER BY version_id DESC LIMIT 1`).Scan(&applied)
-	if err == nil && applied >= sources[len(sources)-1].Version {
-		return nil // or of a newer server: migrations keep older ones running
-	}
-	_, err = provider.Up(ctx)
-	return err
+	return goose.NewProvider(m.dialect, pool, files, goose.WithLocker(locker), goose.WithDisableGlobalRegistry(true))
 }
 
 // sideFileLock is a lock for SQLite, which goose has none for: an exclusive transaction on a file of its

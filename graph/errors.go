@@ -41,14 +41,14 @@ var (
 // presenter turns every error into one that a client may see. Those of gqlgen and gqlparser quote what
 // was sent, so of theirs only the kind and the place are kept.
 type presenter struct {
-	log      *slog.Logger
-	refusals Refusals
+	log     *slog.Logger
+	metrics Metrics
 	// inputs are the names of all arguments and input fields: the only names in the path of an input
 	// error that do not come from the client.
 	inputs map[string]bool
 }
 
-func newPresenter(schema *ast.Schema, log *slog.Logger, refusals Refusals) *presenter {
+func newPresenter(schema *ast.Schema, log *slog.Logger, metrics Metrics) *presenter {
 	inputs := map[string]bool{}
 	for _, definition := range schema.Types {
 		for _, field := range definition.Fields {
@@ -60,7 +60,7 @@ func newPresenter(schema *ast.Schema, log *slog.Logger, refusals Refusals) *pres
 			}
 		}
 	}
-	return &presenter{log: log, refusals: refusals, inputs: inputs}
+	return &presenter{log: log, metrics: metrics, inputs: inputs}
 }
 
 // present implements graphql.ErrorPresenterFunc. It always returns an error of its own: gqlgen writes
@@ -90,12 +90,14 @@ func (p *presenter) present(ctx context.Context, err error) *gqlerror.Error {
 	if errors.As(err, &limited) {
 		shown.Extensions["retryAt"] = scalar.FormatDateTime(limited.RetryAt)
 	}
-	p.refusals.Count(kind)
+	p.metrics.Count(kind)
 	switch {
+	case code == Forbidden:
+		p.log.InfoContext(ctx, "forbidden")
 	case code == Unavailable:
-		p.log.WarnContext(ctx, "unavailable", "error", cause, "requestId", request.ID)
+		p.log.WarnContext(ctx, "unavailable", "error", cause)
 	case code == InternalServerError && !errors.Is(err, errPanic):
-		p.log.ErrorContext(ctx, "internal server error", "error", cause, "requestId", request.ID)
+		p.log.ErrorContext(ctx, "internal server error", "error", cause)
 	}
 	return shown
 }

@@ -17,16 +17,8 @@ import (
 // Options are what an operator can choose.
 type Options struct {
 	Introspection bool
-	Refusals      Refusals // nil: they are not counted
+	Metrics       Metrics // nil: nothing is counted
 }
-
-// Refusals counts what was refused, by kind: a Code, with the reason behind a colon where it has one, an
-// AuthFailureCode or a SessionEndReason. It is called from many goroutines at once.
-type Refusals interface{ Count(kind string) }
-
-type uncounted struct{}
-
-func (uncounted) Count(string) {}
 
 // NewExecutor returns what executes operations for the HTTP edge, which must put a Request into every
 // context. All its errors have a code of the error table and repeat nothing that was sent.
@@ -36,16 +28,16 @@ func NewExecutor(service *auth.Service, log *slog.Logger, options Options) *exec
 
 // newExecutor also takes another schema than the generated one: that of a test.
 func newExecutor(service *auth.Service, log *slog.Logger, options Options, schema *ast.Schema) *executor.Executor {
-	if options.Refusals == nil {
-		options.Refusals = uncounted{}
+	if options.Metrics == nil {
+		options.Metrics = uncounted{}
 	}
-	resolver := &Resolver{service: service, refusals: options.Refusals}
+	resolver := &Resolver{service: service, metrics: options.Metrics}
 	executable := generated.NewExecutableSchema(generated.Config{
 		Schema:     schema,
 		Resolvers:  resolver,
 		Directives: generated.DirectiveRoot{RequiresAccessToken: resolver.requiresAccessToken},
 	})
-	presenter := newPresenter(executable.Schema(), log, options.Refusals)
+	presenter := newPresenter(executable.Schema(), log, options.Metrics)
 	exec := executor.New(executable)
 	exec.SetErrorPresenter(presenter.present)
 	exec.SetRecoverFunc(func(ctx context.Context, value any) error {
@@ -56,6 +48,7 @@ func newExecutor(service *auth.Service, log *slog.Logger, options Options, schem
 	exec.SetParserTokenLimit(maxTokens)
 	exec.SetDisableSuggestion(true)
 	exec.Use(limits{})
+	exec.AroundFields(tally(options.Metrics, presenter))
 	exec.AroundFields(denyByDefault(options.Introspection))
 	if options.Introspection {
 		exec.Use(extension.Introspection{})
@@ -76,5 +69,5 @@ func LogPanic(ctx context.Context, log *slog.Logger, value any) {
 			break
 		}
 	}
-	log.ErrorContext(ctx, "panic", "type", fmt.Sprintf("%T", value), "stack", stack, "requestId", requestOf(ctx).ID)
+	log.ErrorContext(ctx, "panic", "type", fmt.Sprintf("%T", value), "stack", stack)
 }

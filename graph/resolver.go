@@ -6,6 +6,6 @@ import "latchkey/auth"
 
 // Resolver is the root of the resolvers.
 type Resolver struct {
-	service  *auth.Service
-	refusals Refusals
+	service *auth.Service
+	metrics Metrics
 }

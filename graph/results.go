@@ -82,14 +82,14 @@ func (r *Resolver) failureOf(err error) (failure, error) {
 	case errors.As(err, &weak):
 		return r.refuse(generated.AuthFailureCodeWeakPassword, weak.Problem)
 	case errors.As(err, &many):
-		r.refusals.Count(string(generated.AuthFailureCodeTooManyAttempts))
+		r.metrics.Count(string(generated.AuthFailureCodeTooManyAttempts))
 		return generated.AuthFailure{
 			Code:    generated.AuthFailureCodeTooManyAttempts,
 			Message: "There were too many attempts. Try again later.",
 			RetryAt: &many.RetryAt,
 		}, nil
 	case errors.As(err, &ended):
-		r.refusals.Count(string(ended.Reason))
+		r.metrics.Count(string(ended.Reason))
 		return generated.AuthFailure{
 			Code:      generated.AuthFailureCodeSessionEnded,
 			Message:   "The session is over. Sign in again.",
@@ -100,6 +100,6 @@ func (r *Resolver) failureOf(err error) (failure, error) {
 }
 
 func (r *Resolver) refuse(code generated.AuthFailureCode, message string) (failure, error) {
-	r.refusals.Count(string(code))
+	r.metrics.Count(string(code))
 	return generated.AuthFailure{Code: code, Message: message}, nil
 }

@@ -58,7 +58,7 @@ func newServer(t *testing.T, databaseURL string) *server {
 	edge, err := web.New(web.Options{
 		Executor: graph.NewExecutor(s.service, log, graph.Options{}), PublicKeys: s.service.PublicKeys,
 		EndedSince: s.service.EndedSince, ServiceKeys: []auth.Secret{serviceKey},
-		Ping: s.store.Ping, Log: log, Metrics: web.NewMetrics(), PublicURL: settings.Issuer,
+		ClockSkew: func(context.Context) (time.Duration, error) { return 0, nil }, Log: log, Metrics: web.NewMetrics(), PublicURL: settings.Issuer,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -263,7 +263,7 @@ func TestAnAuthorizationHeaderIsNotMergedWithTheCookie(t *testing.T) {
 func TestCookiesOfTheDevelopmentSwitchHaveAnotherName(t *testing.T) {
 	s := newServer(t, dbtest.SQLite(t))
 	s.signUp(t)
-	edge, err := web.New(web.Options{Executor: s.executor, Ping: nil, Log: s.logger, Metrics: s.metrics, InsecureCookies: true})
+	edge, err := web.New(web.Options{Executor: s.executor, ClockSkew: nil, Log: s.logger, Metrics: s.metrics, InsecureCookies: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -276,7 +276,7 @@ func TestCookiesOfTheDevelopmentSwitchHaveAnotherName(t *testing.T) {
 	want(t, "me", b.ask(t, `{ me { id } }`, nil, "").code(), "")
 }
 
-var _ graph.Refusals = (*web.Metrics)(nil)
+var _ graph.Metrics = (*web.Metrics)(nil)
 
 func TestASignInEndsTheSessionOfTheCookieAndTakesItBack(t *testing.T) {
 	for _, delivery := range []string{"BODY", "REFRESH_COOKIE", "COOKIES"} {

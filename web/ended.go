@@ -44,7 +44,7 @@ func endedHandler(endedSince func(context.Context, string) (*auth.Ended, error),
 		}
 		ended, err := endedSince(r.Context(), cursor)
 		if err != nil {
-			log.WarnContext(r.Context(), "no answer about sessions that ended", "error", err, "requestId", requestID(r))
+			log.WarnContext(r.Context(), "no answer about sessions that ended", "error", err)
 			w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
 			writeText(w, http.StatusServiceUnavailable, "the database does not answer\n")
 			return

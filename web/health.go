@@ -2,34 +2,59 @@ package web
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"net/http"
 	"time"
+
+	"latchkey/auth"
 )
 
 // healthz says that the process lives. It does not ask the database: restarting a server does not bring
 // one back.
 func (e *Edge) healthz(w http.ResponseWriter, _ *http.Request) { writeText(w, http.StatusOK, "ok\n") }
 
-// readyz says whether to send requests here: not while the database is away, nor while shutting down.
+// readyz says whether to send requests here: not while the database is away, nor while its clock and this machine's differ
+// so far that tokens and sessions would end too early or too late, nor while shutting down.
 func (e *Edge) readyz(w http.ResponseWriter, r *http.Request) {
-	if e.stopping.Load() {
-		writeText(w, http.StatusServiceUnavailable, "shutting down\n")
+	problem := e.unready(r.Context())
+	e.metrics.setReady(problem == "")
+	if problem != "" {
+		writeText(w, http.StatusServiceUnavailable, problem+"\n")
 		return
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), 2*time.Second)
+	writeText(w, http.StatusOK, "ready\n")
+}
+
+// unready returns why no requests are to be sent here, or nothing.
+func (e *Edge) unready(ctx context.Context) string {
+	if e.stopping.Load() {
+		return "shutting down"
+	}
+	ctx, cancel := context.WithTimeout(ctx, 2*time.Second)
 	defer cancel()
-	answered := make(chan error, 1)
-	go func() { answered <- e.ping(ctx) }() // which takes as long as a database operation may
+	type answer struct {
+		skew time.Duration
+		err  error
+	}
+	answered := make(chan answer, 1)
+	go func() { // it takes as long as a database operation may
+		skew, err := e.clockSkew(ctx)
+		answered <- answer{skew, err}
+	}()
 	select {
-	case err := <-answered:
-		if err == nil {
-			writeText(w, http.StatusOK, "ready\n")
-			return
+	case a := <-answered:
+		if a.err != nil {
+			break
 		}
+		e.metrics.setClockSkew(a.skew)
+		if a.skew.Abs() > auth.MaxClockSkew {
+			return fmt.Sprintf("the database's clock differs by %s", a.skew.Round(time.Second))
+		}
+		return ""
 	case <-ctx.Done():
 	}
-	writeText(w, http.StatusServiceUnavailable, "the database does not answer\n")
+	return "the database does not answer"
 }
 
 func writeText(w http.ResponseWriter, status int, text string) {

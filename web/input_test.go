@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"latchkey/graph"
+	"latchkey/telemetry"
 	"latchkey/web"
 )
 
@@ -236,7 +237,7 @@ func TestAUserAgentIsMadeFitToBeShown(t *testing.T) {
 
 func TestAPanicEndsOneRequestAndNotTheServer(t *testing.T) {
 	log := &logBuffer{}
-	edge, err := web.New(web.Options{Log: slog.New(slog.NewJSONHandler(log, nil)), Metrics: web.NewMetrics()}) // no executor to ask
+	edge, err := web.New(web.Options{Log: slog.New(telemetry.LogHandler(slog.NewJSONHandler(log, nil))), Metrics: web.NewMetrics()}) // no executor to ask
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,7 @@
 package web
 
 import (
-	"context"
+	"cmp"
 	"errors"
 	"net/http"
 	"net/netip"
@@ -12,33 +12,38 @@ import (
 	"unicode/utf8"
 
 	"github.com/google/uuid"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/propagation"
+	"go.opentelemetry.io/otel/trace"
 
 	"latchkey/auth"
 	"latchkey/graph"
+	"latchkey/telemetry"
 )
 
 // maxUserAgent is how many bytes of a User-Agent are kept.
 const maxUserAgent = 512
 
-type requestIDKey struct{}
-
 // identify gives a request its id, which a client can quote and an operator find in the log. One that
-// the client sends is ignored: it could be anything, and anybody's.
+// the client sends is ignored: it could be anything, and anybody's. The trace that a client names is taken over (W3C Trace
+// Context), and the answer names the one that the request belongs to.
 func (e *Edge) identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		id := uuid.NewString()
 		w.Header().Set("X-Request-Id", id)
-		next.ServeHTTP(w, r.WithContext(context.WithValue(r.Context(), requestIDKey{}, id)))
+		ctx := telemetry.WithRequestID(r.Context(), id)
+		ctx = telemetry.Propagation.Extract(ctx, propagation.HeaderCarrier(r.Header))
+		ctx, span := e.tracer.Start(ctx, "request", trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(attribute.String("latchkey.request_id", id)))
+		defer span.End()
+		telemetry.Propagation.Inject(ctx, propagation.HeaderCarrier(w.Header()))
+		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }
 
-func requestID(r *http.Request) string {
-	id, _ := r.Context().Value(requestIDKey{}).(string)
-	return id
-}
+func requestID(r *http.Request) string { return telemetry.RequestID(r.Context()) }
 
 // logAccess writes one line per request. No header and no query string is in it.
-func (e *Edge) logAccess(next http.Handler) http.Handler {
+func (e *Edge) logAccess(next *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		recorded := &recorder{ResponseWriter: w, status: http.StatusOK}
@@ -48,9 +53,14 @@ func (e *Edge) logAccess(next http.Handler) http.Handler {
 				log = e.log.DebugContext
 			}
 			log(r.Context(), "request", "method", r.Method, "path", r.URL.Path, "status", recorded.status,
-				"bytes", recorded.bytes, "duration", time.Since(start), "ip", e.clientIP(r), "requestId", requestID(r))
+				"bytes", recorded.bytes, "duration", time.Since(start), "ip", e.clientIP(r))
+			if span := trace.SpanFromContext(r.Context()); span.IsRecording() {
+				_, route := next.Handler(r) // not the path: it can be anything
+				span.SetName(cmp.Or(route, "no such path"))
+				span.SetAttributes(attribute.Int("http.response.status_code", recorded.status))
+			}
 		}()
-		next.ServeHTTP(recorded, r)
+		e.recoverPanic(next).ServeHTTP(recorded, r)
 	})
 }
 
@@ -89,7 +99,7 @@ func (e *Edge) recoverPanic(next http.Handler) http.Handler {
 			if err, ok := value.(error); ok && errors.Is(err, http.ErrAbortHandler) {
 				panic(value)
 			}
-			graph.LogPanic(graph.WithRequest(r.Context(), &graph.Request{ID: requestID(r)}), e.log, value)
+			graph.LogPanic(r.Context(), e.log, value)
 			e.refuse(w, r, refusal{http.StatusInternalServerError, graph.InternalServerError,
 				"Something went wrong here. The log says what, under this request id."})
 		}()

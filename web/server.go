@@ -16,10 +16,15 @@ import (
 // 10 KiB, and a socket of the process's limit (ulimit -n).
 const maxConnections = 10_000
 
-// Serve answers on a listener until ctx ends. Then /readyz says so, no new connection is taken, and the
-// requests that are being answered are finished, for as long as shutdownTimeout; an error says that some
-// were not.
-func (e *Edge) Serve(ctx context.Context, listener net.Listener, shutdownTimeout time.Duration) error {
+// Stopping says how a server stops.
+type Stopping struct {
+	Delay   time.Duration // for which requests are still taken while /readyz says that they should go elsewhere
+	Timeout time.Duration // after which requests are cut off
+}
+
+// Serve answers on a listener until ctx ends. Then /readyz says so; after a delay no new connection is taken, and the
+// requests that are being answered are finished; an error says that some were not.
+func (e *Edge) Serve(ctx context.Context, listener net.Listener, stopping Stopping) error {
 	server := &http.Server{
 		Handler:           e,
 		ReadHeaderTimeout: 5 * time.Second,
@@ -37,10 +42,15 @@ func (e *Edge) Serve(ctx context.Context, listener net.Listener, shutdownTimeout
 	case <-ctx.Done():
 	}
 	e.stopping.Store(true)
-	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), shutdownTimeout)
+	select {
+	case err := <-failed:
+		return fmt.Errorf("serve: %w", err)
+	case <-time.After(stopping.Delay):
+	}
+	deadline, cancel := context.WithTimeout(context.WithoutCancel(ctx), stopping.Timeout)
 	defer cancel()
 	if err := server.Shutdown(deadline); err != nil {
-		return errors.Join(fmt.Errorf("requests were cut off after %s: %w", shutdownTimeout, err), server.Close())
+		return errors.Join(fmt.Errorf("requests were cut off after %s: %w", stopping.Timeout, err), server.Close())
 	}
 	return nil
 }

@@ -4,20 +4,25 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"latchkey/db/dbtest"
+	"latchkey/web"
 )
 
 // serve runs a server on a listener of its own until stop is called.
 func serve(t *testing.T, s *server, shutdownTimeout time.Duration) (address string, stop func()) {
 	t.Helper()
 	return listen(t, func(ctx context.Context, listener net.Listener) error {
-		return s.edge.Serve(ctx, listener, shutdownTimeout)
+		return s.edge.Serve(ctx, listener, web.Stopping{Timeout: shutdownTimeout})
 	})
 }
 
@@ -92,7 +97,7 @@ func TestAServerDoesNotWaitForeverForARequestToFinish(t *testing.T) {
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	served := make(chan error, 1)
-	go func() { served <- s.edge.Serve(ctx, listener, 10*time.Millisecond) }()
+	go func() { served <- s.edge.Serve(ctx, listener, web.Stopping{Timeout: 10 * time.Millisecond}) }()
 	conn, err := net.Dial("tcp", listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
@@ -108,5 +113,27 @@ func TestAServerDoesNotWaitForeverForARequestToFinish(t *testing.T) {
 	cancel()
 	if err := <-served; err == nil || !strings.Contains(err.Error(), "cut off") {
 		t.Fatalf("got %v, want the request cut off", err)
+	}
+}
+
+func TestClocksThatDifferByMoreThanHalfAMinuteFailReadiness(t *testing.T) {
+	s := newServer(t, dbtest.Postgres(t))
+	for _, ahead := range []time.Duration{0, 29 * time.Second, -29 * time.Second, 31 * time.Second, -31 * time.Second} {
+		edge, err := web.New(web.Options{Executor: s.executor, Log: s.logger, Metrics: s.metrics, ClockSkew: func(ctx context.Context) (time.Duration, error) {
+			return s.store.ClockSkew(ctx, func() time.Time { return time.Now().Add(ahead) })
+		}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer := httptest.NewRecorder()
+		edge.ServeHTTP(answer, httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/readyz", nil))
+		wanted := "200 ready\n"
+		if ahead.Abs() > 30*time.Second {
+			wanted = fmt.Sprintf("503 the database's clock differs by %s\n", -ahead)
+		}
+		want(t, ahead.String(), fmt.Sprintf("%d %s", answer.Code, answer.Body), wanted)
+		shown := regexp.MustCompile(`(?m)^latchkey_database_clock_skew_seconds (-?[0-9.e-]+)$`).FindStringSubmatch(s.scrape(t))
+		skew, err := strconv.ParseFloat(shown[1], 64)
+		want(t, "metric", err == nil && math.Abs(skew+ahead.Seconds()) < 0.5, true)
 	}
 }

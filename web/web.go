@@ -9,20 +9,25 @@ import (
 	"net/netip"
 	"strings"
 	"sync/atomic"
+	"time"
 
 	"github.com/99designs/gqlgen/graphql/executor"
 	"github.com/go-jose/go-jose/v4"
+	"go.opentelemetry.io/otel/trace"
 
 	"latchkey/auth"
+	"latchkey/telemetry"
 )
 
-// Options are what an Edge is made of. Executor, PublicKeys, Ping, Log and Metrics must be set.
+// Options are what an Edge is made of. Executor, PublicKeys, ClockSkew, Log and Metrics must be set.
 type Options struct {
 	Executor   *executor.Executor
 	PublicKeys func(context.Context) jose.JSONWebKeySet // what access tokens are verified by
-	Ping       func(context.Context) error              // whether the database answers, for /readyz
-	Log        *slog.Logger
-	Metrics    *Metrics
+	// ClockSkew says how far the database's clock is ahead, if it answers: for /readyz.
+	ClockSkew func(context.Context) (time.Duration, error)
+	Log       *slog.Logger
+	Metrics   *Metrics
+	Traces    trace.TracerProvider // nil: requests are not traced
 
 	// TrustedProxies are the networks whose X-Forwarded-For says where a request comes from.
 	TrustedProxies  []netip.Prefix
@@ -43,9 +48,10 @@ type Options struct {
 type Edge struct {
 	executor   *executor.Executor
 	publicKeys func(context.Context) jose.JSONWebKeySet
-	ping       func(context.Context) error
+	clockSkew  func(context.Context) (time.Duration, error)
 	log        *slog.Logger
 	metrics    *Metrics
+	tracer     trace.Tracer
 	origins    *origins
 	cookies    cookies
 	proxies    []netip.Prefix
@@ -60,8 +66,12 @@ func New(options Options) (*Edge, error) {
 	if err != nil {
 		return nil, err
 	}
+	if options.Traces == nil {
+		options.Traces = telemetry.NoTraces()
+	}
 	e := &Edge{
-		executor: options.Executor, publicKeys: options.PublicKeys, ping: options.Ping, log: options.Log, metrics: options.Metrics,
+		tracer:   options.Traces.Tracer("latchkey"),
+		executor: options.Executor, publicKeys: options.PublicKeys, clockSkew: options.ClockSkew, log: options.Log, metrics: options.Metrics,
 		origins: origins, cookies: cookies{insecure: options.InsecureCookies}, proxies: options.TrustedProxies,
 		httpsOnly: strings.HasPrefix(options.PublicURL, "https:"),
 	}
@@ -83,13 +93,16 @@ func New(options Options) (*Edge, error) {
 			return nil, err
 		}
 	}
-	e.handler = e.identify(e.logAccess(e.recoverPanic(mux)))
+	e.handler = e.identify(e.logAccess(mux))
 	return e, nil
 }
 
 // ServeHTTP implements http.Handler.
 func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
+	if e.stopping.Load() {
+		header.Set("Connection", "close") // the next request on it would come when nobody listens
+	}
 	header.Set("Cache-Control", "no-store") // RFC 6749 §5.1
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")

@@ -2,6 +2,7 @@ package web_test
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
 	"log/slog"
@@ -18,8 +19,10 @@ import (
 
 	"latchkey/auth"
 	"latchkey/auth/authtest"
+	"latchkey/db"
 	"latchkey/db/dbtest"
 	"latchkey/graph"
+	"latchkey/telemetry"
 	"latchkey/web"
 )
 
@@ -68,6 +71,7 @@ type server struct {
 	logger   *slog.Logger
 	executor *executor.Executor
 	service  *auth.Service
+	store    *db.Store
 
 	databaseURL string
 	metrics     *web.Metrics
@@ -90,14 +94,15 @@ func newExplorable(t testing.TB, databaseURL string) *server {
 func startServer(t testing.TB, databaseURL string, s *server) *server {
 	t.Helper()
 	s.clock, s.log = authtest.NewClock(), &logBuffer{}
-	log := slog.New(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	log := slog.New(telemetry.LogHandler(slog.NewJSONHandler(s.log, &slog.HandlerOptions{Level: slog.LevelDebug})))
 	service, store := authtest.NewService(t, authtest.Options{URL: databaseURL, Timeout: time.Second, Clock: s.clock, Log: log, Settings: s.settings})
-	s.service, s.databaseURL = service, databaseURL
+	s.service, s.store, s.databaseURL = service, store, databaseURL
 	s.logger, s.metrics = log, web.NewMetrics()
-	s.executor = graph.NewExecutor(service, log, graph.Options{Introspection: s.explorable, Refusals: s.metrics})
+	s.metrics.Watch("test", service, store.Stats)
+	s.executor = graph.NewExecutor(service, log, graph.Options{Introspection: s.explorable, Metrics: s.metrics})
 	options := web.Options{
 		Executor: s.executor, PublicKeys: service.PublicKeys, EndedSince: service.EndedSince, ServiceKeys: []auth.Secret{"another", serviceKey},
-		Ping: store.Ping, Log: log, Metrics: s.metrics, TrustedProxies: s.proxies,
+		ClockSkew: inStep(store), Log: log, Metrics: s.metrics, TrustedProxies: s.proxies,
 		PublicURL: publicURL, AllowedOrigins: []string{allowedOrigin},
 	}
 	if s.explorable {
@@ -115,6 +120,14 @@ func startServer(t testing.TB, databaseURL string, s *server) *server {
 	s.edge, s.Server = edge, httptest.NewServer(edge)
 	t.Cleanup(s.Server.Close)
 	return s
+}
+
+// inStep is a database whose clock is that of the test, if it answers.
+func inStep(store *db.Store) func(context.Context) (time.Duration, error) {
+	return func(ctx context.Context) (time.Duration, error) {
+		_, err := store.ClockSkew(ctx, time.Now)
+		return 0, err
+	}
 }
 
 func each(t *testing.T, test func(t *testing.T, s *server)) {

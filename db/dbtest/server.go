@@ -115,6 +115,17 @@ func (s *Server) Start(t testing.TB) {
 	}
 }
 
+// Recover starts the server again as one that follows another, which it never hears from: it takes no writes.
+func (s *Server) Recover(t testing.TB) {
+	t.Helper()
+	s.Stop(t, "fast")
+	signal := filepath.Join(s.data(), "standby.signal")
+	if err := os.WriteFile(signal, nil, 0o644); err != nil { // which PostgreSQL's user reads
+		t.Fatal(err)
+	}
+	s.Start(t)
+}
+
 func startServer(durable bool) (*Server, error) {
 	binaries, err := findBinaries()
 	if err != nil {

@@ -2,7 +2,7 @@
 -- In the order in which they were written, so that whoever follows them knows where it was. The table is made anew: the
 -- numbers that SQLite gives to all rows are not kept by VACUUM, and given again after the last row is deleted.
 CREATE TABLE numbered_events (
-    number      INTEGER     PRIMARY KEY AUTOINCREMENT,
+    number      INTEGER     NOT NULL PRIMARY KEY AUTOINCREMENT,
     id          TEXT        NOT NULL UNIQUE,
     user_id     TEXT        NOT NULL REFERENCES users (id),
     kind        TEXT        NOT NULL,
