@@ -161,18 +161,12 @@ func serve(ctx context.Context, getenv func(string) string) error {
 	}
 	traces := telemetry.NoTraces()
 	if cfg.TracesURL != "" {
-		if traces, err = telemetry.SendTraces(ctx, cfg.TracesURL, versionName()); err != nil {
+		if traces, err = telemetry.SendTraces(ctx, cfg.TracesURL, versionName(), log); err != nil {
 			return fmt.Errorf("OTEL_EXPORTER_OTLP_ENDPOINT: %w", err)
 		}
 	}
-	return errors.Join(listen(ctx, cfg, store, service, traces, log), shutDown(ctx, traces))
-}
-
-// shutDown sends the last traces, if their collector takes them soon.
-func shutDown(ctx context.Context, traces *telemetry.Traces) error {
-	ctx, cancel := context.WithTimeout(ctx, 3*time.Second)
-	defer cancel()
-	return traces.Shutdown(ctx)
+	defer traces.Shutdown(ctx)
+	return listen(ctx, cfg, store, service, traces, log)
 }
 
 func listen(ctx context.Context, cfg config.Config, store *db.Store, service *auth.Service, traces *telemetry.Traces, log *slog.Logger) error {

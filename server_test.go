@@ -19,6 +19,7 @@ import (
 	"testing"
 
 	"latchkey/db/dbtest"
+	"latchkey/internal/leaks"
 )
 
 // program is the built server. These tests are about processes: what starts, what is printed, what a
@@ -80,6 +81,7 @@ func start(t *testing.T, databaseURL string, environment ...string) *process {
 	go func() {
 		lines := bufio.NewScanner(stderr)
 		for lines.Scan() {
+			leaks.Scan("log", lines.Bytes())
 			p.mu.Lock()
 			p.log.WriteString(lines.Text() + "\n")
 			p.mu.Unlock()

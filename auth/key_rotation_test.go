@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"log/slog"
 	"strings"
 	"sync"
 	"testing"
@@ -13,6 +12,7 @@ import (
 
 	"latchkey/auth"
 	"latchkey/auth/authtest"
+	"latchkey/internal/leaks"
 )
 
 // another returns a second server of the same database.
@@ -287,7 +287,7 @@ func TestAServerWithTheOldSecretGoesOnAfterTheKeysAreSealedAnew(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		newer, err := auth.New(s.store, ring, authtest.Settings(), s.clock.Now, slog.New(slog.DiscardHandler))
+		newer, err := auth.New(s.store, ring, authtest.Settings(), s.clock.Now, leaks.Log())
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -15,6 +15,7 @@ import (
 	"latchkey/auth/authtest"
 	"latchkey/db"
 	"latchkey/db/dbtest"
+	"latchkey/internal/leaks"
 )
 
 func TestEightServersThatStartAtOnceShareOneRing(t *testing.T) {
@@ -24,7 +25,7 @@ func TestEightServersThatStartAtOnceShareOneRing(t *testing.T) {
 		stores, errs := make([]*db.Store, servers), make([]error, servers)
 		for i := range servers {
 			group.Go(func() {
-				stores[i], errs[i] = db.Open(t.Context(), db.Options{URL: url, Timeout: 30 * time.Second, Log: slog.New(slog.DiscardHandler)})
+				stores[i], errs[i] = db.Open(t.Context(), db.Options{URL: url, Timeout: 30 * time.Second, Log: leaks.Log()})
 				if errs[i] == nil {
 					_, errs[i] = auth.OpenKeyRing(t.Context(), stores[i], authtest.Secret, nil, time.Now())
 				}
@@ -63,7 +64,7 @@ func TestASecretIsChangedWhileItsPredecessorIsGiven(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			svc, err := auth.New(s.store, ring, authtest.Settings(), s.clock.Now, slog.New(slog.DiscardHandler))
+			svc, err := auth.New(s.store, ring, authtest.Settings(), s.clock.Now, leaks.Log())
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
-	"log/slog"
 	"net"
 	"net/url"
 	"reflect"
@@ -19,11 +18,12 @@ import (
 	"latchkey/auth"
 	"latchkey/db"
 	"latchkey/db/dbtest"
+	"latchkey/internal/leaks"
 )
 
 func openWithin(t *testing.T, url string, timeout time.Duration) *db.Store {
 	t.Helper()
-	store, err := db.Open(t.Context(), db.Options{URL: url, Timeout: timeout, Log: slog.New(slog.DiscardHandler)})
+	store, err := db.Open(t.Context(), db.Options{URL: url, Timeout: timeout, Log: leaks.Log()})
 	check(t, err)
 	t.Cleanup(func() { _ = store.Close() })
 	return store
@@ -219,7 +219,7 @@ func TestOfSeveralHostsTheOneThatTakesWritesIsFound(t *testing.T) {
 	readOnly := parsed.Query()
 	readOnly.Set("options", "-c default_transaction_read_only=on")
 	parsed.RawQuery = readOnly.Encode()
-	_, err = db.Open(t.Context(), db.Options{URL: parsed.String(), Timeout: time.Second, Log: slog.New(slog.DiscardHandler)})
+	_, err = db.Open(t.Context(), db.Options{URL: parsed.String(), Timeout: time.Second, Log: leaks.Log()})
 	want(t, "a server that takes no writes", err != nil, true)
 }
 

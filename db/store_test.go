@@ -19,6 +19,7 @@ import (
 	"latchkey/auth"
 	"latchkey/db"
 	"latchkey/db/dbtest"
+	"latchkey/internal/leaks"
 )
 
 func TestMain(m *testing.M) { dbtest.Main(m) }
@@ -27,7 +28,7 @@ var now = time.Date(2026, 3, 1, 12, 0, 0, 123456000, time.UTC)
 
 func open(t *testing.T, url string) *db.Store {
 	t.Helper()
-	store, err := db.Open(t.Context(), db.Options{URL: url, Timeout: 10 * time.Second, Log: slog.New(slog.DiscardHandler)})
+	store, err := db.Open(t.Context(), db.Options{URL: url, Timeout: 10 * time.Second, Log: leaks.Log()})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -440,7 +441,7 @@ func TestOneNeitherReadsNorWritesADatabaseThatIsNotThere(t *testing.T) {
 		"sqlite:" + t.TempDir() + "/no/such/folder/latchkey.db",
 		"postgres://ada:canary-password@127.0.0.1:1/x?sslmode=disable", "postgres://ada:canary-password@[", "postgres://ada:canary-password@h/x?sslmode=perhaps",
 	} {
-		_, err := db.Open(t.Context(), db.Options{URL: url, Timeout: time.Second, Log: slog.New(slog.DiscardHandler)})
+		_, err := db.Open(t.Context(), db.Options{URL: url, Timeout: time.Second, Log: leaks.Log()})
 		if err == nil {
 			t.Fatalf("opened %s", url)
 		}
@@ -477,7 +478,7 @@ func TestASQLiteDatabaseThatCannotBeWrittenIsUnavailableAndStillRead(t *testing.
 	check(t, err)
 	_, err = tx.Exec(`UPDATE users SET role = role`) // and holds the lock
 	check(t, err)
-	short, err := db.Open(t.Context(), db.Options{URL: url, Timeout: 300 * time.Millisecond, Log: slog.New(slog.DiscardHandler)})
+	short, err := db.Open(t.Context(), db.Options{URL: url, Timeout: 300 * time.Millisecond, Log: leaks.Log()})
 	check(t, err)
 	defer func() { _ = short.Close() }()
 	err = short.CreateUser(t.Context(), newUser("grace@example.com"), nil)

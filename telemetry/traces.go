@@ -4,7 +4,10 @@ package telemetry
 import (
 	"context"
 	"fmt"
+	"log/slog"
+	"time"
 
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/propagation"
@@ -22,17 +25,20 @@ var Propagation propagation.TextMapPropagator = propagation.TraceContext{}
 type Traces struct {
 	api.TracerProvider
 	shutdown func(context.Context) error
+	log      *slog.Logger
 }
 
 // NoTraces take no spans. The trace of a request that belongs to one is still known.
 func NoTraces() *Traces {
-	return &Traces{noop.NewTracerProvider(), func(context.Context) error { return nil }}
+	return &Traces{TracerProvider: noop.NewTracerProvider(), shutdown: func(context.Context) error { return nil }}
 }
 
 // SendTraces returns those that go to a collector by OTLP over HTTP: url is its address, to which v1/traces is added.
 // Whoever calls it must call Shutdown. Further settings, such as headers, are read from the variables that the
 // OpenTelemetry specification has for them.
-func SendTraces(ctx context.Context, url, version string) (*Traces, error) {
+func SendTraces(ctx context.Context, url, version string, log *slog.Logger) (*Traces, error) {
+	notSent := otel.ErrorHandlerFunc(func(err error) { log.Warn("traces not sent", "error", err) })
+	otel.SetErrorHandler(notSent) // there is one for all of a process
 	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(url+"/v1/traces"))
 	if err != nil {
 		return nil, fmt.Errorf("send traces: %w", err)
@@ -43,11 +49,20 @@ func SendTraces(ctx context.Context, url, version string) (*Traces, error) {
 		return nil, fmt.Errorf("send traces: %w", err)
 	}
 	provider := trace.NewTracerProvider(trace.WithBatcher(exporter), trace.WithResource(about))
-	return &Traces{provider, provider.Shutdown}, nil
+	return &Traces{provider, provider.Shutdown, log}, nil
 }
 
-// Shutdown sends what is still in memory. Errors: that it could not, or ctx's.
-func (t *Traces) Shutdown(ctx context.Context) error { return t.shutdown(ctx) }
+// shutdownTimeout is how long a collector that is away delays the end of a process.
+const shutdownTimeout = 3 * time.Second
+
+// Shutdown sends what is still in memory, if the collector takes it soon, and else says so in the log.
+func (t *Traces) Shutdown(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, shutdownTimeout)
+	defer cancel()
+	if err := t.shutdown(ctx); err != nil {
+		t.log.WarnContext(ctx, "traces not sent", "error", err)
+	}
+}
 
 // Span begins a part of whatever trace a context belongs to; without one it does nothing.
 func Span(ctx context.Context, name string, attributes ...attribute.KeyValue) (context.Context, api.Span) {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -23,6 +22,7 @@ import (
 	"latchkey/db"
 	"latchkey/db/dbtest"
 	"latchkey/graph"
+	"latchkey/internal/leaks"
 	"latchkey/verify"
 	"latchkey/web"
 )
@@ -52,7 +52,7 @@ func newServer(t *testing.T, databaseURL string) *server {
 	t.Helper()
 	settings := authtest.Settings()
 	settings.MaxSessions, settings.LoginLimit, settings.LoginIPLimit = 0, auth.Limit{}, auth.Limit{}
-	log := slog.New(slog.DiscardHandler)
+	log := leaks.Log()
 	s := &server{clock: authtest.NewClock(), away: map[string]bool{}, hits: map[string]int{}}
 	s.service, s.store = authtest.NewService(t, authtest.Options{URL: databaseURL, Settings: &settings, Clock: s.clock, Log: log})
 	edge, err := web.New(web.Options{
@@ -101,7 +101,7 @@ func (s *server) verifier(t *testing.T, change func(*verify.Options)) *verify.Ve
 	settings := authtest.Settings()
 	options := verify.Options{
 		Issuer: settings.Issuer, Audience: settings.Audience, URL: s.URL, ServiceKey: serviceKey,
-		Log: slog.New(slog.DiscardHandler), Now: s.clock.Now,
+		Log: leaks.Log(), Now: s.clock.Now,
 	}
 	if change != nil {
 		change(&options)

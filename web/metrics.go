@@ -77,10 +77,15 @@ func (m *Metrics) setReady(ready bool) {
 
 func (m *Metrics) setClockSkew(skew time.Duration) { m.clockSkew.Set(skew.Seconds()) }
 
+// Handler answers with all metrics, as Prometheus reads them.
+func (m *Metrics) Handler() http.Handler {
+	return promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{})
+}
+
 // Serve answers GET /metrics on a listener of its own until ctx ends.
 func (m *Metrics) Serve(ctx context.Context, listener net.Listener, log *slog.Logger) error {
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", promhttp.HandlerFor(m.registry, promhttp.HandlerOpts{}))
+	mux.Handle("GET /metrics", m.Handler())
 	server := &http.Server{
 		Handler:           mux,
 		ReadHeaderTimeout: 5 * time.Second,

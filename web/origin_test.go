@@ -3,15 +3,15 @@ package web_test
 import (
 	"context"
 	"encoding/json"
-	"io"
-	"net"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
 	"time"
 
 	"latchkey/db/dbtest"
+	"latchkey/internal/leaks"
 )
 
 func TestAPageOfAnotherOriginCanDoNothing(t *testing.T) {
@@ -157,20 +157,11 @@ func TestRefusalsAreCountedByKind(t *testing.T) {
 }
 
 // scrape returns what Prometheus is told.
-func (s *server) scrape(t *testing.T) string {
+func (s *server) scrape(t testing.TB) string {
 	t.Helper()
-	address, stop := listen(t, func(ctx context.Context, listener net.Listener) error {
-		return s.metrics.Serve(ctx, listener, s.logger)
-	})
-	defer stop()
-	response, err := http.Get("http://" + address + "/metrics")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = response.Body.Close() }()
-	text, err := io.ReadAll(response.Body)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
+	answer := httptest.NewRecorder()
+	s.metrics.Handler().ServeHTTP(answer, httptest.NewRequestWithContext(context.Background(), http.MethodGet, "/metrics", nil))
+	want(t, "status", answer.Code, http.StatusOK)
+	leaks.Scan("metrics", answer.Body.Bytes())
+	return answer.Body.String()
 }

@@ -32,7 +32,7 @@ func (e *Edge) identify(next http.Handler) http.Handler {
 		id := uuid.NewString()
 		w.Header().Set("X-Request-Id", id)
 		ctx := telemetry.WithRequestID(r.Context(), id)
-		ctx = telemetry.Propagation.Extract(ctx, propagation.HeaderCarrier(r.Header))
+		ctx = telemetry.Propagation.Extract(ctx, propagation.MapCarrier{"traceparent": r.Header.Get("Traceparent")}) // tracestate can be anything
 		ctx, span := e.tracer.Start(ctx, "request", trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(attribute.String("latchkey.request_id", id)))
 		defer span.End()
 		telemetry.Propagation.Inject(ctx, propagation.HeaderCarrier(w.Header()))

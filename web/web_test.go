@@ -22,6 +22,7 @@ import (
 	"latchkey/db"
 	"latchkey/db/dbtest"
 	"latchkey/graph"
+	"latchkey/internal/leaks"
 	"latchkey/telemetry"
 	"latchkey/web"
 )
@@ -45,6 +46,7 @@ type logBuffer struct {
 }
 
 func (b *logBuffer) Write(p []byte) (int, error) {
+	leaks.Scan("log", p)
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.text.Write(p)
@@ -118,7 +120,10 @@ func startServer(t testing.TB, databaseURL string, s *server) *server {
 		t.Fatal(err)
 	}
 	s.edge, s.Server = edge, httptest.NewServer(edge)
-	t.Cleanup(s.Server.Close)
+	t.Cleanup(func() {
+		s.Server.Close()
+		s.scrape(t)
+	})
 	return s
 }
 
@@ -263,7 +268,7 @@ func (s *server) me(t *testing.T, accessToken string) *answer {
 	return s.ask(t, `{ me { id email } }`, nil, accessToken)
 }
 
-func want[T comparable](t *testing.T, what string, got, want T) {
+func want[T comparable](t testing.TB, what string, got, want T) {
 	t.Helper()
 	if got != want {
 		t.Fatalf("%s: got %v, want %v", what, got, want)

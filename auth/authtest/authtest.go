@@ -9,6 +9,7 @@ import (
 
 	"latchkey/auth"
 	"latchkey/db"
+	"latchkey/internal/leaks"
 )
 
 // Secret seals the key rings of tests.
@@ -73,7 +74,7 @@ func NewService(t testing.TB, options Options) (*auth.Service, *db.Store) {
 		options.Clock = NewClock()
 	}
 	if options.Log == nil {
-		options.Log = slog.New(slog.DiscardHandler)
+		options.Log = leaks.Log()
 	}
 	store, err := db.Open(t.Context(), db.Options{URL: options.URL, Timeout: options.Timeout, Log: options.Log})
 	if err != nil {

@@ -15,6 +15,8 @@ import (
 
 	_ "github.com/lib/pq"
 	_ "modernc.org/sqlite"
+
+	"latchkey/internal/leaks"
 )
 
 // howToGet is what a skipped test says.
@@ -30,7 +32,7 @@ var shared struct {
 }
 
 // Main runs a package's tests, then what they need to clean up, stops the server that they started, and
-// exits. TestMain calls it.
+// exits: with a failure also where a server said a secret (package leaks). TestMain calls it.
 func Main(m *testing.M, cleanUp ...func()) {
 	code := m.Run()
 	for _, clean := range cleanUp {
@@ -38,6 +40,9 @@ func Main(m *testing.M, cleanUp ...func()) {
 	}
 	if shared.server != nil {
 		shared.server.remove()
+	}
+	if !leaks.Verdict() {
+		code = max(code, 1)
 	}
 	os.Exit(code)
 }
