@@ -1,7 +1,7 @@
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME = 5s
 
-.PHONY: help run test check fuzz bench soak explorer passwords
+.PHONY: help run test check fuzz bench soak explorer passwords release
 help: ## list what can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 8
 
@@ -35,6 +35,9 @@ fuzz: ## fuzz what strangers send, each for FUZZTIME
 
 explorer: ## fetch the explorer's parts anew, at the versions of web/explorer/package.json
 	scripts/explorer.sh
+
+release: ## build what is published of a version, in dist/ or DIST; VERSION=… names it
+	scripts/release.sh
 
 passwords: ## fetch the list of common passwords anew, at the version of auth/passwords/package.json
 	scripts/passwords.sh
