@@ -1,5 +1,5 @@
 #!/bin/sh
-# Sees to it that the tests find PostgreSQL and PgBouncer, and with the argument "soak" Patroni and etcd
+# Sees to it that the tests find PostgreSQL, PgBouncer and HAProxy, and with the argument "soak" Patroni and etcd
 # too: nothing to do where they are installed, else apt-get installs them where it may. The tests start
 # processes of their own, and leave the system's alone.
 set -eu
@@ -15,12 +15,15 @@ has_postgres() {
 	return 1
 }
 has_pgbouncer() { command -v pgbouncer >/dev/null || [ -x /usr/sbin/pgbouncer ]; }
+# Only tests that need a Linux use it.
+has_haproxy() { [ "$(uname)" != Linux ] || command -v haproxy >/dev/null || [ -x /usr/sbin/haproxy ]; }
 has_patroni() { command -v patroni >/dev/null; }
 has_etcd() { command -v etcd >/dev/null; }
 
 missing() {
 	has_postgres || echo postgresql
 	has_pgbouncer || echo pgbouncer
+	has_haproxy || echo haproxy
 	if [ "${1:-}" = soak ]; then
 		has_patroni || echo patroni
 		has_etcd || echo etcd-server
@@ -51,7 +54,7 @@ cat >&2 <<TEXT
 Not installed, and cannot be installed from here: $(missing "$@" | tr '\n' ' '). Tests that need them will be skipped.
 Either install them
   Debian, Ubuntu   sudo apt-get install $(missing "$@" | tr '\n' ' ')
-  Fedora           sudo dnf install postgresql-server pgbouncer
+  Fedora           sudo dnf install postgresql-server pgbouncer haproxy
   macOS            brew install postgresql pgbouncer
 or, for PostgreSQL, set TEST_DATABASE_URL to a server on which databases may be created.
 TEXT

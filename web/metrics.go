@@ -51,6 +51,7 @@ func NewMetrics() *Metrics {
 			Help: "How far the database's clock was ahead when /readyz was last asked.",
 		}),
 	}
+	m.ready.Set(1) // a server starts when its database has answered
 	m.registry.MustRegister(
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
 		m.refusals, m.operations, m.durations, m.ready, m.clockSkew,
