@@ -11,6 +11,7 @@ run: ## start the server
 test: ## run the tests, on SQLite and PostgreSQL and in a browser, which are installed if that can be done
 	@scripts/databases.sh
 	@scripts/node.sh
+	@scripts/promtool.sh
 	go test $$(go list ./... | grep -v /chaos$$)
 	go test ./internal/chaos # by itself: it needs the machine
 
