@@ -26,6 +26,7 @@ check: ## all that must hold before a commit lands: format, vet, staticcheck, ra
 	@scripts/node.sh
 	web/conformance/node_modules/.bin/eslint --config web/conformance/eslint.config.mjs schema.graphqls
 	CGO_ENABLED=1 go test -race -short ./...
+	cd deploy/check && go vet ./... && go test -vet=off ./... # a module of its own: what it needs, the server does not
 	$(MAKE) --no-print-directory fuzz
 
 fuzz: ## fuzz what strangers send, each for FUZZTIME
