@@ -92,7 +92,12 @@ func TestAWrongValueStopsTheStartWithOneLineThatHelps(t *testing.T) {
 		t.Fatal(err)
 	}
 	production := func(name, value string) map[string]string {
-		return map[string]string{"MODE": "production", "PUBLIC_URL": "https://auth.example.com", "SECRET": canary, name: value}
+		environment := map[string]string{"MODE": "production", "PUBLIC_URL": "https://auth.example.com", "SECRET": canary}
+		if name == "SECRET_FILE" {
+			delete(environment, "SECRET")
+		}
+		environment[name] = value
+		return environment
 	}
 	for _, test := range []struct {
 		environment     map[string]string
@@ -111,9 +116,12 @@ func TestAWrongValueStopsTheStartWithOneLineThatHelps(t *testing.T) {
 		{map[string]string{"DATABASE_TIMEOUT": "5"}, "DATABASE_TIMEOUT", `"5"`, "5s"},
 		{map[string]string{"DATABASE_TIMEOUT": "1ms"}, "DATABASE_TIMEOUT", `"1ms"`, "100ms"},
 		{map[string]string{"SECRET": canary[:31]}, "SECRET", "31 bytes", "at least 32 bytes"},
-		{map[string]string{"SECRET": canary, "SECRET_FILE": long}, "SECRET", "47 bytes", "not beside SECRET_FILE"},
-		{map[string]string{"SECRET_FILE": short}, "SECRET_FILE", short, "at least 32 bytes"},
-		{map[string]string{"SECRET_FILE": short + "er"}, "SECRET_FILE", short, "readable"},
+		{map[string]string{"SECRET": canary, "SECRET_FILE": long}, "SECRET", "a value", "none beside SECRET_FILE"},
+		{map[string]string{"SECRET_FILE": short}, "SECRET_FILE", "9 bytes", "at least 32 bytes"},
+		{map[string]string{"SECRET_FILE": canary}, "SECRET_FILE", "47 bytes", "name of a file"}, // the secret itself, by mistake
+		{production("SECRET_FILE", long), "SECRET_FILE", "32 bytes", "guessed"},
+		{map[string]string{"SECRET_PREVIOUS_FILE": short}, "SECRET_PREVIOUS_FILE", "9 bytes", "at least 32 bytes"},
+		{map[string]string{"SECRET_FILE": short + "er"}, "SECRET_FILE", "bytes", "can be read"},
 		{map[string]string{"SECRET_PREVIOUS": canary[:31]}, "SECRET_PREVIOUS", "31 bytes", "at least 32 bytes"},
 		{map[string]string{"PUBLIC_URL": "auth.example.com"}, "PUBLIC_URL", `"auth.example.com"`, "http"},
 		{map[string]string{"PUBLIC_URL": "https://auth.example.com?x"}, "PUBLIC_URL", `?x"`, "query"},
@@ -160,8 +168,16 @@ func TestAWrongValueStopsTheStartWithOneLineThatHelps(t *testing.T) {
 		{production("DATABASE_URL", "postgres://a@[2001:db8::1]/x"), "DATABASE_URL", "not shown", "verify-full"},
 		{production("DATABASE_URL", remote), "DATABASE_URL", "not shown", "verify-full"},
 		{production("DATABASE_URL", remote+"?sslmode=require"), "DATABASE_URL", "not shown", "verify-full"},
-		{map[string]string{"DATABASE_URL": "sqlite:x", "DATABASE_URL_FILE": short}, "DATABASE_URL", "not shown", "not beside DATABASE_URL_FILE"},
-		{map[string]string{"DATABASE_URL_FILE": short + "er"}, "DATABASE_URL_FILE", short, "readable"},
+		{map[string]string{"DATABASE_URL": "sqlite:x", "DATABASE_URL_FILE": short}, "DATABASE_URL", "a value", "none beside DATABASE_URL_FILE"},
+		{map[string]string{"DATABASE_URL_FILE": short + "er"}, "DATABASE_URL_FILE", "bytes", "can be read"},
+		{map[string]string{"DATABASE_URL_FILE": short}, "DATABASE_URL_FILE", "9 bytes", "sqlite:PATH"},
+		{production("PGHOST", "db.example.com"), "PGHOST", "a value", "DATABASE_URL alone"},
+		{production("PGHOSTADDR", "192.0.2.1"), "PGHOSTADDR", "a value", "DATABASE_URL alone"},
+		{production("PGSERVICE", "x"), "PGSERVICE", "a value", "DATABASE_URL alone"},
+		{production("DATABASE_URL", "postgres:///x?service=y"), "DATABASE_URL", "not shown", "verify-full"},
+		{map[string]string{"PUBLIC_URL": "https://ada:" + canary + "@auth.example.com"}, "PUBLIC_URL", "not shown", "without user"},
+		{map[string]string{"OTEL_EXPORTER_OTLP_ENDPOINT": "https://ada:" + canary + "@traces.example.com"}, "OTEL_EXPORTER_OTLP_ENDPOINT", "not shown", "without user"},
+		{map[string]string{"EVENTS_TTL": "12h", "ACCESS_TOKEN_TTL": "12h"}, "EVENTS_TTL", `"12h"`, "ACCESS_TOKEN_TTL"},
 		{production("SECRET", ""), "SECRET", "nothing", "in production"},
 		{production("SECRET", strings.Repeat("x", 40)), "SECRET", "40 bytes", "guessed"},
 		{production("SECRET", "0123456789abcdefghijklmnopqrstuvwxyz"), "SECRET", "36 bytes", "guessed"},

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
 	"strings"
 	"text/tabwriter"
@@ -14,7 +15,7 @@ type variable struct {
 	name     string
 	fallback string // its value where it is not set; in words, in brackets, where it depends on others
 	meaning  string
-	secret   bool   // never to be shown
+	secret   bool   // never to be shown; a file may have it, which the variable with _FILE at its end names
 	takes    string // what it takes, as an error says
 	set      func(c *Config, value string) bool
 }
@@ -25,18 +26,14 @@ var variables = []variable{
 		takes: "development or production", set: oneOf(func(c *Config, mode Mode) { c.Mode = mode }, Development, Production)},
 	{name: "LISTEN", fallback: "[localhost:8080, or $PORT]", meaning: "the address to listen on",
 		takes: "host:port, in development of this machine only, such as localhost:8080", set: setListen},
-	{name: "DATABASE_URL_FILE", meaning: "a file to read DATABASE_URL from",
-		takes: "a readable file that is not empty", set: setDatabaseURLFile},
-	{name: "DATABASE_URL", fallback: "[sqlite:latchkey.db]", meaning: "the database: sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME", secret: true,
-		takes: "sqlite:PATH or postgres://…, in production with sslmode=verify-full or verify-ca unless on this machine; and not beside DATABASE_URL_FILE", set: setDatabaseURL},
+	{name: "DATABASE_URL", fallback: "sqlite:latchkey.db", meaning: "the database: sqlite:PATH or postgres://USER:PASSWORD@HOST/NAME", secret: true,
+		takes: "sqlite:PATH or postgres://…, in production with sslmode=verify-full or verify-ca unless on this machine", set: setDatabaseURL},
 	{name: "DATABASE_TIMEOUT", fallback: "5s", meaning: "the most that one database operation takes",
 		takes: "a duration of at least 100ms, such as 5s", set: duration(100*time.Millisecond, func(c *Config) *time.Duration { return &c.DatabaseTimeout })},
 	{name: "MIGRATE", fallback: "on", meaning: "whether to bring the database's schema up to date at the start; off needs `latchkey migrate`",
 		takes: "on or off", set: oneOf(func(c *Config, value string) { c.Migrate = value == "on" }, "on", "off")},
-	{name: "SECRET_FILE", meaning: "a file to read SECRET from",
-		takes: "a readable file of at least 32 bytes, in production not such as can be guessed", set: setSecretFile},
 	{name: "SECRET", fallback: "[a file beside the SQLite database]", meaning: "seals the keys in the database; required with PostgreSQL and in production", secret: true,
-		takes: "at least 32 bytes, such as `openssl rand -base64 32` prints; required with PostgreSQL and in production, there not one that can be guessed, and not beside SECRET_FILE", set: setSecret},
+		takes: "at least 32 bytes, such as `openssl rand -base64 32` prints; required with PostgreSQL and in production, there not one that can be guessed", set: setSecret},
 	{name: "SECRET_PREVIOUS", meaning: "the secret before, while SECRET is being changed", secret: true,
 		takes: "at least 32 bytes", set: setPreviousSecret},
 	{name: "KEY_ROTATION", fallback: "720h", meaning: "how old a key is when its successor is made; tokens of the old one stay good",
@@ -62,7 +59,7 @@ var variables = []variable{
 	{name: "MAX_SESSIONS", fallback: "100", meaning: "how many sessions a user has at the most: one more ends the longest unused",
 		takes: "a number from 1 to 1000", set: number(1, 1000, func(c *Config) *int { return &c.MaxSessions })},
 	{name: "EVENTS_TTL", fallback: "2160h", meaning: "how long the account of what happened to a user goes back",
-		takes: "a duration of at least 1h, such as 2160h", set: duration(time.Hour, func(c *Config) *time.Duration { return &c.EventsTTL })},
+		takes: "a duration of at least 1h, and a minute more than ACCESS_TOKEN_TTL, such as 2160h", set: setEventsTTL},
 	{name: "SIGN_UP", fallback: "open", meaning: "whether people may make accounts themselves",
 		takes: "open or closed", set: oneOf(func(c *Config, value string) { c.SignUpOpen = value == "open" }, "open", "closed")},
 	{name: "PASSWORD_MIN_LENGTH", fallback: "15", meaning: "the fewest characters of a new password",
@@ -96,37 +93,80 @@ var variables = []variable{
 }
 
 // Load returns the configuration in an environment, such as os.Getenv gives. Its error has one line for each variable that
-// is wrong, or in production unsafe: its name, what it got and what it takes. The Config then has what could be read, and
-// the DatabaseURL only if it may be used. An empty variable counts as one that is not set.
+// is wrong, or in production unsafe: its name, what it got and what it takes. The Config then has the defaults in these
+// places, and the DatabaseURL only if it may be used. An empty variable counts as one that is not set.
 func Load(getenv func(string) string) (Config, error) {
 	var c Config
 	var problems []error
 	for _, v := range variables {
-		value, given := getenv(v.name), true
-		if value == "" {
-			value, given = v.fallback, false
-			if strings.HasPrefix(value, "[") {
-				value = ""
+		value, err := v.read(&c, getenv)
+		if err == nil && v.set(&c, value.text) {
+			continue
+		}
+		if err == nil {
+			err = fmt.Errorf("%s: got %s, takes %s", value.from, value.shown(v), v.takes)
+		}
+		problems = append(problems, err)
+		if fallback := v.defaultValue(); fallback != "" && !v.secret {
+			v.set(&c, fallback)
+		}
+	}
+	if c.Mode == Production {
+		for _, name := range []string{"PGHOST", "PGHOSTADDR", "PGSERVICE"} { // which PostgreSQL's programs heed
+			if getenv(name) != "" {
+				problems = append(problems, fmt.Errorf("%s: got a value, takes none in production: DATABASE_URL alone says which machine it is", name))
 			}
-		}
-		if v.name == "LISTEN" && !given {
-			value = listenFallback(c.Mode, getenv("PORT"))
-		}
-		if !v.set(&c, value) {
-			problems = append(problems, fmt.Errorf("%s: got %s, takes %s", v.name, shown(v, value, given), v.takes))
 		}
 	}
 	return c, errors.Join(problems...)
 }
 
-func shown(v variable, value string, given bool) string {
-	switch {
-	case !given && value == "":
-		return "nothing"
-	case v.secret:
-		return fmt.Sprintf("a value of %d bytes, which is not shown", len(value))
+// value is what a variable has.
+type value struct {
+	text  string
+	from  string // the variable that it is from
+	given bool   // and not the default
+}
+
+// read returns the value of a variable. Its error says that the file that is to have it cannot be read.
+func (v variable) read(c *Config, getenv func(string) string) (value, error) {
+	text, file := getenv(v.name), ""
+	if v.secret {
+		file = getenv(v.name + "_FILE")
 	}
-	return strconv.Quote(value)
+	switch {
+	case file != "" && text != "":
+		return value{}, fmt.Errorf("%s: got a value, takes none beside %[1]s_FILE", v.name)
+	case file != "":
+		content, err := os.ReadFile(file)
+		if err != nil { // which may be the secret itself, set by mistake
+			return value{}, fmt.Errorf("%s_FILE: got %d bytes, takes the name of a file that can be read", v.name, len(file))
+		}
+		return value{strings.TrimRight(string(content), "\r\n"), v.name + "_FILE", true}, nil
+	case text != "":
+		return value{text, v.name, true}, nil
+	case v.name == "LISTEN":
+		return value{listenFallback(c.Mode, getenv("PORT")), v.name, false}, nil
+	}
+	return value{v.defaultValue(), v.name, false}, nil
+}
+
+// defaultValue is that of a variable which is not set, or nothing where it depends on others.
+func (v variable) defaultValue() string {
+	if strings.HasPrefix(v.fallback, "[") {
+		return ""
+	}
+	return v.fallback
+}
+
+func (got value) shown(v variable) string {
+	switch {
+	case !got.given && got.text == "":
+		return "nothing"
+	case v.secret, strings.Contains(got.text, "@"): // a URL may have a password
+		return fmt.Sprintf("a value of %d bytes, which is not shown", len(got.text))
+	}
+	return strconv.Quote(got.text)
 }
 
 // Usage returns a table of all variables.
@@ -141,5 +181,12 @@ func Usage() string {
 		_, _ = fmt.Fprintf(table, "  %s\t%s\t%s\n", v.name, fallback, v.meaning)
 	}
 	_ = table.Flush()
+	text.WriteString("\nA file can have")
+	for _, v := range variables {
+		if v.secret {
+			text.WriteString(" " + v.name)
+		}
+	}
+	text.WriteString(": name it in SECRET_FILE, and so on.\n")
 	return text.String()
 }

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"cmp"
 	"log/slog"
 	"net"
 	"net/netip"
@@ -31,8 +30,11 @@ func oneOf[T ~string](set func(*Config, T), allowed ...T) func(*Config, string) 
 func duration(least time.Duration, field func(*Config) *time.Duration) func(*Config, string) bool {
 	return func(c *Config, value string) bool {
 		parsed, err := time.ParseDuration(value)
+		if err != nil || parsed < least {
+			return false
+		}
 		*field(c) = parsed
-		return err == nil && parsed >= least
+		return true
 	}
 }
 
@@ -79,23 +81,7 @@ func isLoopback(host string) bool {
 	return host == "localhost" || err == nil && address.IsLoopback()
 }
 
-func setDatabaseURLFile(c *Config, path string) bool {
-	if path == "" {
-		return true
-	}
-	text, err := os.ReadFile(path)
-	c.DatabaseURL = Secret(strings.TrimSpace(string(text)))
-	return err == nil && c.DatabaseURL != ""
-}
-
 func setDatabaseURL(c *Config, value string) bool {
-	switch {
-	case value == "":
-		value = cmp.Or(c.DatabaseURL.Reveal(), sqliteScheme+"latchkey.db")
-	case c.DatabaseURL != "":
-		return false
-	}
-	c.DatabaseURL = ""
 	if !isDatabaseURL(c.Mode, value) {
 		return false
 	}
@@ -113,6 +99,9 @@ func isDatabaseURL(mode Mode, value string) bool {
 		return false
 	}
 	options := parsed.Query()
+	if mode == Production && options.Has("service") { // which a file of the user's would explain
+		return false
+	}
 	if tls := options.Get("sslmode"); mode != Production || tls == "verify-full" || tls == "verify-ca" {
 		return true
 	}
@@ -129,21 +118,9 @@ func isDatabaseURL(mode Mode, value string) bool {
 	return true
 }
 
-func setSecretFile(c *Config, path string) bool {
-	if path == "" {
-		return true
-	}
-	text, err := os.ReadFile(path)
-	c.Secret = Secret(strings.TrimRight(string(text), "\r\n"))
-	return err == nil && isSecret(c.Mode, c.Secret.Reveal())
-}
-
 func setSecret(c *Config, value string) bool {
 	if value == "" { // where a file beside the SQLite database will do, or it is not known which one it is
-		return c.Secret != "" || c.Mode != Production && !strings.HasPrefix(c.DatabaseURL.Reveal(), "postgres")
-	}
-	if c.Secret != "" { // from SECRET_FILE
-		return false
+		return c.Mode != Production && !strings.HasPrefix(c.DatabaseURL.Reveal(), "postgres")
 	}
 	c.Secret = Secret(value)
 	return isSecret(c.Mode, value)
@@ -228,6 +205,11 @@ func setSessionIdleTTL(c *Config, value string) bool {
 
 func setSessionTTL(c *Config, value string) bool {
 	return duration(c.SessionIdleTTL, func(c *Config) *time.Duration { return &c.SessionTTL })(c, value)
+}
+
+func setEventsTTL(c *Config, value string) bool { // it is by events that services are told which sessions ended
+	least := max(time.Hour, c.AccessTokenTTL+time.Minute)
+	return duration(least, func(c *Config) *time.Duration { return &c.EventsTTL })(c, value)
 }
 
 const limitTakes = "a number of attempts and a duration from 1s to 24h, such as 10/15m, or off"
@@ -332,7 +314,7 @@ func setTraces(c *Config, value string) bool {
 	if value == "" || value == "off" {
 		return true
 	}
-	c.TracesURL = value
+	c.TracesURL = strings.TrimRight(value, "/")
 	return isPlainURL(value)
 }
 

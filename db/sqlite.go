@@ -1,6 +1,7 @@
 package db
 
 import (
+	"context"
 	"fmt"
 	"net/url"
 	"os"
@@ -33,7 +34,8 @@ func openSQLite(path string) (write, read *sqlx.DB, err error) {
 		return nil, nil, err
 	}
 	write.SetMaxOpenConns(1)
-	if err = write.Ping(); err != nil {
+	// Of several that make the file at once all but one are told that it is locked, without waiting.
+	if err = withRetry(context.Background(), write.PingContext); err != nil {
 		_ = write.Close()
 		return nil, nil, fmt.Errorf("%s: %w", path, err)
 	}

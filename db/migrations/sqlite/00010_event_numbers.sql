@@ -20,8 +20,11 @@ DROP TABLE events;
 ALTER TABLE numbered_events RENAME TO events;
 CREATE INDEX events_user_id ON events (user_id, created_at, id);
 CREATE INDEX events_created_at ON events (created_at);
+-- Which sessions an event ended.
+CREATE INDEX sessions_revocation_id ON sessions (revocation_id) WHERE revocation_id IS NOT NULL;
 
 -- +goose Down
+DROP INDEX sessions_revocation_id;
 CREATE TABLE plain_events (
     id          TEXT        NOT NULL PRIMARY KEY,
     user_id     TEXT        NOT NULL REFERENCES users (id),
