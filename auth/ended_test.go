@@ -12,10 +12,11 @@ import (
 	"latchkey/auth"
 	"latchkey/auth/authtest"
 	"latchkey/db/dbtest"
+	"latchkey/token"
 )
 
 // endedSince returns what a server says once it has read what is there now: it reads ten times a second at the most.
-func (s *service) endedSince(t *testing.T, cursor string) *auth.Ended {
+func (s *service) endedSince(t *testing.T, cursor string) *token.Ended {
 	t.Helper()
 	for began := time.Now(); ; {
 		old := time.Since(began) < 100*time.Millisecond
@@ -70,6 +71,10 @@ func TestEveryWayInWhichASessionEndsIsTold(t *testing.T) {
 			_, err := s.Login(t.Context(), auth.LoginRequest{Email: email, Password: password, Presented: mine.RefreshToken}, client)
 			return err
 		}, true},
+		{"ended by an administrator", func(t *testing.T, s *service, mine *auth.Tokens) error {
+			_, err := s.RevokeUserSessions(t.Context(), auth.Actor{}, mine.User.ID)
+			return err
+		}, true},
 		{"disabled", func(t *testing.T, s *service, _ *auth.Tokens) error {
 			_, err := s.disable(t, email)
 			return err
@@ -87,7 +92,7 @@ func TestEveryWayInWhichASessionEndsIsTold(t *testing.T) {
 				}
 				told := other.endedSince(t, before.Cursor)
 				want(t, "its own", slices.Contains(told.Sessions, second.Session.ID), way.own)
-				if !way.own || way.name == "disabled" {
+				if !way.own || way.name == "disabled" || way.name == "ended by an administrator" {
 					want(t, "the other", slices.Contains(told.Sessions, first.Session.ID), true)
 				}
 				wantSessions(t, "afterwards", other.endedSince(t, told.Cursor).Sessions)
@@ -108,6 +113,49 @@ func TestReuseIsToldToo(t *testing.T) {
 		s.clock.Advance(11 * time.Second)
 		s.wantEnded(t, first.RefreshToken, auth.ReuseDetected)
 		wantSessions(t, "told", s.endedSince(t, before.Cursor).Sessions, first.Session.ID)
+	})
+}
+
+func TestARolledBackSessionIsToldToo(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		before := s.endedSince(t, "")
+		first := s.mustSignUp(t, email)
+		second := s.mustRefresh(t, first.RefreshToken)
+		mustExec(t, s.sql(t), `UPDATE sessions SET refresh_generation = 1`)
+		s.wantEnded(t, second.RefreshToken, auth.StorageRolledBack)
+		wantSessions(t, "told", s.endedSince(t, before.Cursor).Sessions, first.Session.ID)
+	})
+}
+
+func TestMoreThanAPageIsToldInPages(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		tokens := s.mustSignUp(t, email)
+		s.endedSince(t, "")
+		const many = 120_000
+		values := `WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?) `
+		id := `lower(printf('00000000-0000-7000-8000-%012x', i))`
+		if !strings.HasPrefix(s.url, "sqlite:") {
+			id = `('00000000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid`
+		}
+		raw, mark := s.sql(t), uuid.New()
+		mustExec(t, raw, values+`
+			INSERT INTO sessions (id, user_id, created_at, last_used_at, idle_expires_at, expires_at, refresh_generation, refresh_hash, refresh_key_id, refreshed_at,
+				confirmed_generation, late_retry_generation, late_retry_streak, delivery, revoked_at, revoke_reason, revocation_id)
+			SELECT `+id+`, user_id, created_at, last_used_at, idle_expires_at, expires_at, refresh_generation, refresh_hash, refresh_key_id, refreshed_at,
+				0, 0, 0, delivery, created_at, 'REVOKED', '`+mark.String()+`' FROM n, sessions WHERE sessions.id = '`+tokens.Session.ID.String()+`'`, many)
+		mustExec(t, raw, `INSERT INTO events (id, user_id, kind, session_id, created_at) SELECT '`+mark.String()+`', user_id, 'SESSIONS_ENDED', id, created_at FROM sessions WHERE id = '`+tokens.Session.ID.String()+`'`)
+		for _, server := range []*service{s, s.another(t)} {
+			told, pages, cursor := map[uuid.UUID]bool{}, 0, ""
+			for more := true; more; pages++ {
+				answer := server.endedSince(t, cursor)
+				for _, id := range answer.Sessions {
+					told[id] = true
+				}
+				cursor, more = answer.Cursor, answer.More
+			}
+			want(t, "told", len(told), many)
+			want(t, "pages", pages, 3)
+		}
 	})
 }
 
@@ -150,27 +198,34 @@ func TestACursorThatMeansNothingIsAnsweredWithAllThatMatters(t *testing.T) {
 }
 
 func TestWhatEndsAfterAnOlderBackupTookTheDatabasesPlaceIsTold(t *testing.T) {
-	each(t, func(t *testing.T, s *service) {
-		tokens := s.mustSignUp(t, email)
-		for range 10 {
-			s.mustLogin(t, email)
-		}
-		cursor := s.endedSince(t, "").Cursor
-		// As if nothing after the first event had been kept.
-		raw := s.sql(t)
-		mustExec(t, raw, `DELETE FROM events WHERE number > 1`)
-		if strings.HasPrefix(s.url, "sqlite:") {
-			mustExec(t, raw, `UPDATE sqlite_sequence SET seq = 1 WHERE name = 'events'`)
-		} else {
-			mustExec(t, raw, `ALTER SEQUENCE events_number_seq RESTART WITH 2`)
-		}
-		if _, _, err := s.RevokeByRefreshToken(t.Context(), tokens.RefreshToken, client); err != nil {
-			t.Fatal(err)
-		}
-		for _, server := range []*service{s, s.another(t)} {
-			want(t, "told", slices.Contains(server.endedSince(t, cursor).Sessions, tokens.Session.ID), true)
-		}
-	})
+	for _, overtaken := range []bool{false, true} { // by events with numbers that were there before
+		each(t, func(t *testing.T, s *service) {
+			tokens := s.mustSignUp(t, email)
+			for range 10 {
+				s.mustLogin(t, email)
+			}
+			cursor := s.endedSince(t, "").Cursor
+			// As if nothing after the first event had been kept.
+			raw := s.sql(t)
+			mustExec(t, raw, `DELETE FROM events WHERE number > 1`)
+			if strings.HasPrefix(s.url, "sqlite:") {
+				mustExec(t, raw, `UPDATE sqlite_sequence SET seq = 1 WHERE name = 'events'`)
+			} else {
+				mustExec(t, raw, `ALTER SEQUENCE events_number_seq RESTART WITH 2`)
+			}
+			if _, _, err := s.RevokeByRefreshToken(t.Context(), tokens.RefreshToken, client); err != nil {
+				t.Fatal(err)
+			}
+			for range 15 {
+				if overtaken {
+					s.mustLogin(t, email)
+				}
+			}
+			for _, server := range []*service{s, s.another(t)} {
+				want(t, "told", slices.Contains(server.endedSince(t, cursor).Sessions, tokens.Session.ID), true)
+			}
+		})
+	}
 }
 
 func TestSQLitesNumbersOutliveAVacuum(t *testing.T) {

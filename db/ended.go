@@ -13,6 +13,7 @@ import (
 
 type numberedRow struct {
 	Number    int64      `db:"number"`
+	ID        uuid.UUID  `db:"id"`
 	CreatedAt instant    `db:"created_at"`
 	SessionID *uuid.UUID `db:"session_id"`
 }
@@ -27,11 +28,6 @@ func (s *Store) FirstNumber(ctx context.Context, since time.Time) (int64, error)
 	if err != nil || first > 0 {
 		return first, err
 	}
-	return s.LastNumber(ctx)
-}
-
-// LastNumber implements auth.EndedStore.
-func (s *Store) LastNumber(ctx context.Context) (int64, error) {
 	return s.eventNumber(ctx, `SELECT number FROM events ORDER BY number DESC LIMIT 1`)
 }
 
@@ -47,10 +43,19 @@ func (s *Store) eventNumber(ctx context.Context, statement string, args ...any) 
 	return number, err
 }
 
+// EventID implements auth.EndedStore.
+func (s *Store) EventID(ctx context.Context, number int64) (uuid.UUID, error) {
+	var id uuid.UUID
+	err := s.do(ctx, func(ctx context.Context) error {
+		return s.reader().get(ctx, &id, `SELECT id FROM events WHERE number = ?`, number)
+	})
+	return id, err
+}
+
 // EventsAfter implements auth.EndedStore.
 func (s *Store) EventsAfter(ctx context.Context, after int64, limit int) ([]auth.NumberedEvent, error) {
 	return s.numberedEvents(ctx, `
-		SELECT numbered.number, numbered.created_at, sessions.id AS session_id
+		SELECT numbered.number, numbered.id, numbered.created_at, sessions.id AS session_id
 		FROM (SELECT number, id, user_id, created_at FROM events WHERE number > ? ORDER BY number LIMIT ?) AS numbered
 		`+endedBy, after, limit)
 }
@@ -58,7 +63,7 @@ func (s *Store) EventsAfter(ctx context.Context, after int64, limit int) ([]auth
 // EventsNumbered implements auth.EndedStore.
 func (s *Store) EventsNumbered(ctx context.Context, numbers []int64) ([]auth.NumberedEvent, error) {
 	statement, args, err := sqlx.In(`
-		SELECT numbered.number, numbered.created_at, sessions.id AS session_id
+		SELECT numbered.number, numbered.id, numbered.created_at, sessions.id AS session_id
 		FROM (SELECT number, id, user_id, created_at FROM events WHERE number IN (?)) AS numbered
 		`+endedBy, numbers)
 	if err != nil {
@@ -78,7 +83,7 @@ func (s *Store) numberedEvents(ctx context.Context, statement string, args ...an
 	}
 	events := make([]auth.NumberedEvent, len(rows))
 	for i, row := range rows {
-		events[i] = auth.NumberedEvent{Number: row.Number, CreatedAt: row.CreatedAt.Time, SessionID: row.SessionID}
+		events[i] = auth.NumberedEvent{Number: row.Number, ID: row.ID, CreatedAt: row.CreatedAt.Time, SessionID: row.SessionID}
 	}
 	return events, nil
 }

@@ -3,7 +3,9 @@
 package token
 
 import (
+	"bytes"
 	"crypto/ecdsa"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -28,6 +30,31 @@ type Claims struct {
 	SessionID  uuid.UUID `json:"sid"`
 	Generation uint32    `json:"gen"`
 	Roles      []string  `json:"roles"`
+
+	all json.RawMessage
+}
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (c *Claims) UnmarshalJSON(text []byte) error {
+	type plain Claims
+	if err := json.Unmarshal(text, (*plain)(c)); err != nil {
+		return err
+	}
+	c.all = bytes.Clone(text)
+	return nil
+}
+
+// Claim reads a further claim, such as CLAIMS_FILE adds, into what a pointer points to, and reports whether it is there.
+func (c *Claims) Claim(name string, into any) (bool, error) {
+	var members map[string]json.RawMessage
+	if err := json.Unmarshal(c.all, &members); err != nil {
+		return false, err
+	}
+	value, ok := members[name]
+	if !ok {
+		return false, nil
+	}
+	return true, json.Unmarshal(value, into)
 }
 
 var (

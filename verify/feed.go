@@ -8,10 +8,14 @@ import (
 	"net/url"
 	"sync"
 	"time"
+
+	"github.com/google/uuid"
+
+	"latchkey/token"
 )
 
-// maxEnded is how many bytes an answer may have: some million sessions.
-const maxEnded = 64 << 20
+// maxEnded is how many bytes an answer may have: many times a page of the server's.
+const maxEnded = 16 << 20
 
 // never is the age of what was never known.
 const never = time.Duration(1<<63 - 1)
@@ -24,19 +28,12 @@ type feed struct {
 	every, awayAfter time.Duration
 	revoke           func(keys []string)
 
-	mu     sync.Mutex
-	cursor string
-	asked  time.Time            // when the last question was sent that was answered
-	ended  map[string]time.Time // until when each is remembered
-	swept  time.Time
-}
-
-// endedAnswer is the body of GET /sessions/ended.
-type endedAnswer struct {
-	Cursor      string   `json:"cursor"`
-	Sessions    []string `json:"sessions"`
-	RevokedKeys []string `json:"revokedKeys"`
-	KeepFor     int      `json:"keepFor"` // seconds
+	mu      sync.Mutex
+	cursor  string
+	asked   time.Time               // when the last question was sent that was answered whole
+	ended   map[uuid.UUID]time.Time // until when each is remembered
+	swept   time.Time
+	keepFor time.Duration // as the server last said
 }
 
 // follow asks until ctx ends.
@@ -63,34 +60,47 @@ func (f *feed) follow(ctx context.Context) {
 	}
 }
 
-// read asks what ended since it was last answered.
+// read asks what ended since it was last answered, until that is all.
 func (f *feed) read(ctx context.Context) error {
+	for {
+		more, err := f.readPage(ctx)
+		if err != nil || !more {
+			return err
+		}
+	}
+}
+
+func (f *feed) readPage(ctx context.Context) (more bool, err error) {
 	began := time.Now()
 	f.mu.Lock()
 	cursor := f.cursor
 	f.mu.Unlock()
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, f.url+"?since="+url.QueryEscape(cursor), nil)
 	if err != nil {
-		return err
+		return false, err
 	}
 	request.Header.Set("Authorization", "Bearer "+f.key)
-	var answer endedAnswer
+	var answer token.Ended
 	if err := getJSON(f.client, request, maxEnded, &answer); err != nil {
-		return err
+		return false, err
 	}
 	if answer.Cursor == "" || answer.KeepFor <= 0 {
-		return errors.New("the answer lacks a cursor or keepFor")
+		return false, errors.New("the answer lacks a cursor or keepFor")
 	}
 	f.revoke(answer.RevokedKeys)
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	until := time.Now().Add(time.Duration(answer.KeepFor) * time.Second)
+	f.keepFor = time.Duration(answer.KeepFor) * time.Second
+	until := time.Now().Add(f.keepFor)
 	for _, session := range answer.Sessions {
 		f.ended[session] = until
 	}
-	f.cursor, f.asked = answer.Cursor, began
+	f.cursor = answer.Cursor
+	if !answer.More {
+		f.asked = began
+	}
 	f.sweep(began)
-	return nil
+	return answer.More, nil
 }
 
 // sweep forgets sessions whose time has come, every few seconds: each look is at all of them.
@@ -106,7 +116,14 @@ func (f *feed) sweep(now time.Time) {
 	}
 }
 
-func (f *feed) hasEnded(session string) bool {
+// forgets reports whether a token of an age may be of a session that ended, and that is forgotten.
+func (f *feed) forgets(age time.Duration) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.keepFor > 0 && age > f.keepFor
+}
+
+func (f *feed) hasEnded(session uuid.UUID) bool {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	_, ended := f.ended[session]

@@ -59,8 +59,6 @@ func (k *keys) named(kid string) (*ecdsa.PublicKey, error) {
 	return nil, token.ErrUnknownKey
 }
 
-func (k *keys) anyKnown() bool { return k.count() > 0 }
-
 func (k *keys) count() int {
 	k.mu.Lock()
 	defer k.mu.Unlock()

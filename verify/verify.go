@@ -17,7 +17,10 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
+
+	"github.com/google/uuid"
 
 	"latchkey/token"
 )
@@ -32,8 +35,8 @@ var (
 	ErrExpired = token.ErrExpired
 	// ErrEnded says that its session was revoked. Its user has to sign in again.
 	ErrEnded = errors.New("the session of the access token is over")
-	// ErrUnavailable says that it cannot be known whether a token is good: the keys were never read, or what ended is not
-	// known and Options.FailClosed is set.
+	// ErrUnavailable says that it cannot be known whether a token is good: its key is not known and the keys cannot be read, or
+	// what ended is not known and Options.FailClosed is set.
 	ErrUnavailable = errors.New("access tokens cannot be verified at the moment")
 )
 
@@ -53,7 +56,7 @@ type Options struct {
 	URL string
 	// Every is how often it is asked what ended. Zero: four times a second.
 	Every time.Duration
-	// AwayAfter is how long its last answer to that is good for. Zero: five seconds.
+	// AwayAfter is how long its last answer to that is good for. Zero: five seconds, or four times Every.
 	AwayAfter time.Duration
 
 	Client *http.Client // nil: one that waits five seconds for an answer
@@ -67,6 +70,7 @@ type Verifier struct {
 	keys     *keys
 	feed     *feed // nil without a service key
 	closed   bool
+	now      func() time.Time
 	outcomes outcomes
 }
 
@@ -78,6 +82,11 @@ func New(options Options) (*Verifier, error) {
 	if options.FailClosed && options.ServiceKey == "" {
 		return nil, errors.New("verify: FailClosed needs a ServiceKey")
 	}
+	every := orDefault(options.Every, 250*time.Millisecond)
+	awayAfter := orDefault(options.AwayAfter, max(5*time.Second, 4*every))
+	if every < 0 || awayAfter < every {
+		return nil, errors.New("verify: AwayAfter must not be shorter than Every")
+	}
 	base := strings.TrimRight(orDefault(options.URL, options.Issuer), "/")
 	if parsed, err := url.Parse(base); err != nil || parsed.Host == "" || parsed.Scheme != "https" && parsed.Scheme != "http" {
 		return nil, errors.New("verify: the URL of the server is not an http or https URL")
@@ -88,14 +97,13 @@ func New(options Options) (*Verifier, error) {
 	if now == nil {
 		now = time.Now
 	}
-	v := &Verifier{closed: options.FailClosed, outcomes: newOutcomes()}
+	v := &Verifier{closed: options.FailClosed, now: now, outcomes: newOutcomes()}
 	v.keys = newKeys(client, base+"/.well-known/jwks.json", log)
 	v.tokens = token.New(options.Issuer, options.Audience, v.keys.named, now)
 	if options.ServiceKey != "" {
 		v.feed = &feed{
 			client: client, url: base + "/sessions/ended", key: options.ServiceKey, log: log,
-			every: orDefault(options.Every, 250*time.Millisecond), awayAfter: orDefault(options.AwayAfter, 5*time.Second),
-			revoke: v.keys.revoke, ended: map[string]time.Time{},
+			every: every, awayAfter: awayAfter, revoke: v.keys.revoke, ended: map[uuid.UUID]time.Time{},
 		}
 	}
 	return v, nil
@@ -109,12 +117,14 @@ func orDefault[T comparable](value, fallback T) T {
 	return value
 }
 
-// Run keeps the keys, and what ended, as the server has them, until ctx ends.
+// Run keeps the keys, and what ended, as the server has them, until ctx ends. It is to be called once.
 func (v *Verifier) Run(ctx context.Context) {
+	var following sync.WaitGroup
 	if v.feed != nil {
-		go v.feed.follow(ctx)
+		following.Go(func() { v.feed.follow(ctx) })
 	}
 	v.keys.keep(ctx)
+	following.Wait()
 }
 
 // Verify returns the claims of an access token that is good now. A key that is not known is looked for at the server,
@@ -128,7 +138,7 @@ func (v *Verifier) Verify(ctx context.Context, text string) (*Claims, error) {
 func (v *Verifier) verify(ctx context.Context, text string) (*Claims, error) {
 	claims, err := v.tokens.Verify(text)
 	if errors.Is(err, token.ErrUnknownKey) {
-		if err := v.keys.look(ctx); err != nil && !v.keys.anyKnown() {
+		if err := v.keys.look(ctx); err != nil { // with an older set it may still be a good token, of a newer key
 			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 		claims, err = v.tokens.Verify(text)
@@ -140,8 +150,10 @@ func (v *Verifier) verify(ctx context.Context, text string) (*Claims, error) {
 		return nil, err
 	case v.feed == nil:
 		return claims, nil
-	case v.feed.hasEnded(claims.SessionID.String()):
+	case v.feed.hasEnded(claims.SessionID):
 		return nil, ErrEnded
+	case v.feed.forgets(v.now().Sub(claims.IssuedAt.Time)): // of a time when access tokens lived longer
+		return nil, ErrExpired
 	case v.closed && v.feed.away():
 		return nil, fmt.Errorf("%w: it is not known which sessions ended", ErrUnavailable)
 	}

@@ -43,14 +43,19 @@ type server struct {
 	store   *db.Store
 	clock   *authtest.Clock
 
-	mu   sync.Mutex
-	away map[string]bool // by path
-	hits map[string]int
+	mu      sync.Mutex
+	away    map[string]bool // by path
+	hits    map[string]int
+	keepFor int // what the feed says instead of what it does; 0: nothing
 }
 
 func newServer(t *testing.T, databaseURL string) *server {
 	t.Helper()
 	settings := authtest.Settings()
+	var err error
+	if settings.ExtraClaims, err = auth.ParseExtraClaims([]byte(`{"tenant": {"name": "acme"}}`)); err != nil {
+		t.Fatal(err)
+	}
 	settings.MaxSessions, settings.LoginLimit, settings.LoginIPLimit = 0, auth.Limit{}, auth.Limit{}
 	log := leaks.Log()
 	s := &server{clock: authtest.NewClock(), away: map[string]bool{}, hits: map[string]int{}}
@@ -72,7 +77,16 @@ func newServer(t *testing.T, databaseURL string) *server {
 			w.WriteHeader(http.StatusServiceUnavailable)
 			return
 		}
-		edge.ServeHTTP(w, r)
+		s.mu.Lock()
+		keepFor := s.keepFor
+		s.mu.Unlock()
+		if keepFor == 0 || r.URL.Path != feedPath {
+			edge.ServeHTTP(w, r)
+			return
+		}
+		recorded := httptest.NewRecorder()
+		edge.ServeHTTP(recorded, r)
+		_, _ = io.WriteString(w, strings.Replace(recorded.Body.String(), `"keepFor":360`, fmt.Sprintf(`"keepFor":%d`, keepFor), 1))
 	}))
 	t.Cleanup(s.Close)
 	return s
@@ -87,6 +101,13 @@ func (s *server) setAway(path string, away bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.away[path] = away
+}
+
+// setKeepFor has the feed say so, as that of a server whose access tokens live shorter now.
+func (s *server) setKeepFor(seconds int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keepFor = seconds
 }
 
 func (s *server) hitsOf(path string) int {
@@ -287,6 +308,44 @@ func TestWithoutKeysNothingIsLetInAndWithOldOnesWhatTheyVerify(t *testing.T) {
 	s.setAway(keysPath, true)
 	_, err = v.Verify(t.Context(), token)
 	wantErr(t, "old keys", err, nil)
+	if _, err := s.service.RotateKey(t.Context(), auth.SigningKey, true); err != nil {
+		t.Fatal(err)
+	}
+	s.clock.Advance(time.Minute)
+	later, err := s.service.Login(t.Context(), auth.LoginRequest{Email: "ada@example.com", Password: password}, client)
+	if err != nil {
+		t.Fatal(err)
+	}
+	within(t, 3*time.Second, "a newer key cannot be judged", func() bool { // or its client would refresh, in vain
+		_, err := v.Verify(t.Context(), later.AccessToken.Reveal())
+		return errors.Is(err, verify.ErrUnavailable)
+	})
+}
+
+func TestATokenOfATimeWhenTheyLivedLongerIsNotTaken(t *testing.T) {
+	s := newServer(t, dbtest.SQLite(t))
+	token := s.signUp(t).AccessToken.Reveal()
+	s.setKeepFor(100)
+	v := s.verifier(t, nil)
+	within(t, time.Second, "taken at first", func() bool { _, err := v.Verify(t.Context(), token); return err == nil })
+	within(t, time.Second, "the feed is read", func() bool { return strings.HasSuffix(feedMetrics(t, v), "feed_up 1") })
+	s.clock.Advance(101 * time.Second)
+	_, err := v.Verify(t.Context(), token)
+	wantErr(t, "older than what is remembered", err, verify.ErrExpired)
+}
+
+func TestFurtherClaimsAreRead(t *testing.T) {
+	s := newServer(t, dbtest.SQLite(t))
+	token := s.signUp(t).AccessToken.Reveal()
+	claims, err := s.verifier(t, nil).Verify(t.Context(), token)
+	wantErr(t, "verified", err, nil)
+	var tenant struct{ Name string }
+	found, err := claims.Claim("tenant", &tenant)
+	want(t, "of CLAIMS_FILE", fmt.Sprint(found, " ", tenant.Name), "true acme")
+	wantErr(t, "read", err, nil)
+	found, err = claims.Claim("other", &tenant)
+	want(t, "none", found, false)
+	wantErr(t, "none", err, nil)
 }
 
 // feedMetrics returns what the metrics say of the feed.
@@ -347,18 +406,22 @@ func TestWithAWrongServiceKeyTheFeedIsAway(t *testing.T) {
 	s := newServer(t, dbtest.SQLite(t))
 	token := s.signUp(t).AccessToken.Reveal()
 	v := s.verifier(t, func(o *verify.Options) { o.ServiceKey, o.FailClosed = "another key, of the same length", true })
+	within(t, 2*time.Second, "it has asked", func() bool { return s.hitsOf(feedPath) > 1 })
 	_, err := v.Verify(t.Context(), token)
 	wantErr(t, "closed", err, verify.ErrUnavailable)
+	want(t, "away", feedMetrics(t, v), "ended_sessions 0, feed_up 0")
 }
 
 func TestOptionsThatCannotWorkAreRefused(t *testing.T) {
 	good := verify.Options{Issuer: "https://auth.example.com", Audience: "a"}
 	for name, change := range map[string]func(*verify.Options){
-		"no issuer":               func(o *verify.Options) { o.Issuer = "" },
-		"no audience":             func(o *verify.Options) { o.Audience = "" },
-		"closed without a key":    func(o *verify.Options) { o.FailClosed = true },
-		"a URL of another scheme": func(o *verify.Options) { o.URL = "ftp://auth.example.com" },
-		"a URL without a host":    func(o *verify.Options) { o.URL = "auth.example.com" },
+		"no issuer":                 func(o *verify.Options) { o.Issuer = "" },
+		"no audience":               func(o *verify.Options) { o.Audience = "" },
+		"closed without a key":      func(o *verify.Options) { o.FailClosed = true },
+		"an interval below zero":    func(o *verify.Options) { o.Every = -1 },
+		"away before it asks again": func(o *verify.Options) { o.Every, o.AwayAfter = 2*time.Second, time.Second },
+		"a URL of another scheme":   func(o *verify.Options) { o.URL = "ftp://auth.example.com" },
+		"a URL without a host":      func(o *verify.Options) { o.URL = "auth.example.com" },
 	} {
 		options := good
 		change(&options)

@@ -9,24 +9,15 @@ import (
 	"net/http"
 	"strconv"
 
-	"github.com/google/uuid"
-
 	"latchkey/auth"
+	"latchkey/token"
 )
 
 // maxCursor is how many bytes a cursor that is believed may have.
-const maxCursor = 100
-
-// endedAnswer is the body of GET /sessions/ended. Package verify reads it.
-type endedAnswer struct {
-	Cursor      string      `json:"cursor"`
-	Sessions    []uuid.UUID `json:"sessions"`
-	RevokedKeys []string    `json:"revokedKeys"`
-	KeepFor     int         `json:"keepFor"` // seconds
-}
+const maxCursor = 200
 
 // endedHandler tells services that have a key which sessions ended since they last asked.
-func endedHandler(endedSince func(context.Context, string) (*auth.Ended, error), keys []auth.Secret, log *slog.Logger) http.Handler {
+func endedHandler(endedSince func(context.Context, string) (*token.Ended, error), keys []auth.Secret, log *slog.Logger) http.Handler {
 	hashes := make([][sha256.Size]byte, len(keys))
 	for i, key := range keys {
 		hashes[i] = sha256.Sum256([]byte(key.Reveal()))
@@ -49,15 +40,8 @@ func endedHandler(endedSince func(context.Context, string) (*auth.Ended, error),
 			writeText(w, http.StatusServiceUnavailable, "the database does not answer\n")
 			return
 		}
-		answer := endedAnswer{Cursor: ended.Cursor, Sessions: ended.Sessions, RevokedKeys: ended.RevokedKeys, KeepFor: int(ended.KeepFor.Seconds())}
-		if answer.Sessions == nil {
-			answer.Sessions = []uuid.UUID{}
-		}
-		if answer.RevokedKeys == nil {
-			answer.RevokedKeys = []string{}
-		}
 		w.Header().Set("Content-Type", "application/json; charset=utf-8")
-		_ = json.NewEncoder(w).Encode(answer) // fails where the client is gone
+		_ = json.NewEncoder(w).Encode(ended) // fails where the client is gone
 	})
 }
 

@@ -160,12 +160,13 @@ type issuer struct {
 	refusals int      // how often it did not
 	asked    int      // how often it was asked for its keys
 	ended    []string // sessions, to be told once
+	keepFor  int      // seconds
 	cursors  []string // that it was given
 }
 
 func newIssuer(t *testing.T) *issuer {
 	t.Helper()
-	i := &issuer{}
+	i := &issuer{keepFor: 60}
 	var err error
 	if i.key, err = ecdsa.GenerateKey(elliptic.P256(), rand.Reader); err != nil {
 		t.Fatal(err)
@@ -202,7 +203,7 @@ func (i *issuer) answer(w http.ResponseWriter, r *http.Request) {
 	default:
 		i.cursors = append(i.cursors, r.URL.Query().Get("since"))
 		sessions, _ := json.Marshal(append([]string{}, i.ended...))
-		_, _ = fmt.Fprintf(w, `{"cursor":"%d & so on","sessions":%s,"revokedKeys":[],"keepFor":1}`, len(i.cursors), sessions)
+		_, _ = fmt.Fprintf(w, `{"cursor":"%d & so on","sessions":%s,"revokedKeys":[],"keepFor":%d}`, len(i.cursors), sessions, i.keepFor)
 		i.ended = nil
 	}
 }
@@ -305,7 +306,16 @@ func TestTheServiceOfTheDocsForgetsSessionsThatNoTokenIsLeftOf(t *testing.T) {
 	want(t, "good", service.ask(t, "Bearer "+token), letIn("ada"))
 	i.change(func() { i.ended = []string{"another", "hers"} })
 	service.await(t, "ended", token, tokenRefused, time.Second)
-	service.await(t, "forgotten", token, letIn("ada"), 3*time.Second) // this issuer says that a second is enough
+	i.change(func() { i.keepFor = 1 })
+	const most = 3 * time.Second
+	began := time.Now()
+	for service.ask(t, "Bearer "+i.token(t, good)) != letIn("ada") { // a new token of that session
+		if time.Since(began) > most {
+			t.Fatalf("not forgotten within %s", most)
+		}
+	}
+	old := i.token(t, func(_, claims members) { claims["iat"] = time.Now().Add(-3 * time.Second).Unix() })
+	want(t, "older than what is remembered", service.ask(t, "Bearer "+old), tokenRefused)
 	i.change(func() { want(t, "cursors", strings.Join(i.cursors[:3], ","), ",1 & so on,2 & so on") })
 }
 

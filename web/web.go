@@ -17,6 +17,7 @@ import (
 
 	"latchkey/auth"
 	"latchkey/telemetry"
+	"latchkey/token"
 )
 
 // Options are what an Edge is made of. Executor, PublicKeys, ClockSkew, Log and Metrics must be set.
@@ -37,7 +38,7 @@ type Options struct {
 
 	// EndedSince tells services which sessions ended; ServiceKeys, of which each must be long and random, let them ask.
 	// Without a key there is no such path.
-	EndedSince  func(ctx context.Context, cursor string) (*auth.Ended, error)
+	EndedSince  func(ctx context.Context, cursor string) (*token.Ended, error)
 	ServiceKeys []auth.Secret
 
 	Schema   []byte // served at /schema.graphql, unless it is nil

@@ -27,6 +27,7 @@ const keys = createRemoteJWKSet(new URL(setting('JWKS_URL', `${issuer}/.well-kno
 const ended = new Map(); // when it was heard that a session ended, by its id, in that order
 let revokedKeys = new Set();
 let cursor = '';
+let keepFor = 0; // seconds: no token lives longer
 
 // hear asks which sessions ended since it last did.
 async function hear() {
@@ -41,18 +42,20 @@ async function hear() {
   }
   const answer = await response.json();
   const now = performance.now();
+  keepFor = answer.keepFor;
   for (const session of answer.sessions) {
     ended.delete(session); // one may come twice
     ended.set(session, now);
   }
   for (const [session, heard] of ended) {
-    if (now - heard < answer.keepFor * 1_000) {
+    if (now - heard < keepFor * 1_000) {
       break; // a token of this one may live, and of those behind it
     }
     ended.delete(session);
   }
   revokedKeys = new Set(answer.revokedKeys);
   cursor = answer.cursor;
+  return answer.more ? hear() : undefined;
 }
 
 // follow hears twice a second. Where there is no answer, tokens are good until they expire, as they are without it.
@@ -76,6 +79,7 @@ async function verify(token) {
     algorithms: ['ES256'],
     typ: 'at+jwt',
     requiredClaims: ['exp', 'sub', 'sid', 'roles'],
+    maxTokenAge: keepFor, // an older one, of a time when they lived longer, may be of a session that was forgotten
   }).catch((error) => {
     throw ['ERR_JWKS_TIMEOUT', 'ERR_JWKS_INVALID', 'ERR_JOSE_GENERIC'].includes(error.code)
       ? new Error('the keys were not read', { cause: error })

@@ -26,8 +26,8 @@ SELECT id, user_id, kind, session_id, actor_id, reason, ended_count, user_agent,
 SELECT kind, number, id, sealed, created_at, active_at, revoked_at FROM keys ORDER BY kind, number
 SELECT number FROM events ORDER BY number DESC LIMIT 1
 SELECT number FROM events WHERE created_at >= ? ORDER BY created_at LIMIT 1
-SELECT numbered.number, numbered.created_at, sessions.id AS session_id FROM (SELECT number, id, user_id, created_at FROM events WHERE number > ? ORDER BY number LIMIT ?) AS numbered LEFT JOIN sessions ON sessions.user_id = numbered.user_id AND sessions.revocation_id = numbered.id ORDER BY number
-SELECT numbered.number, numbered.created_at, sessions.id AS session_id FROM (SELECT number, id, user_id, created_at FROM events WHERE number IN (?)) AS numbered LEFT JOIN sessions ON sessions.user_id = numbered.user_id AND sessions.revocation_id = numbered.id ORDER BY number
+SELECT numbered.number, numbered.id, numbered.created_at, sessions.id AS session_id FROM (SELECT number, id, user_id, created_at FROM events WHERE number > ? ORDER BY number LIMIT ?) AS numbered LEFT JOIN sessions ON sessions.user_id = numbered.user_id AND sessions.revocation_id = numbered.id ORDER BY number
+SELECT numbered.number, numbered.id, numbered.created_at, sessions.id AS session_id FROM (SELECT number, id, user_id, created_at FROM events WHERE number IN (?)) AS numbered LEFT JOIN sessions ON sessions.user_id = numbered.user_id AND sessions.revocation_id = numbered.id ORDER BY number
 SELECT password_generation FROM users WHERE id = ? AND password_hash = ?
 SELECT used_to FROM throttles WHERE bucket = ?
 SELECT version_id FROM goose_db_version WHERE is_applied ORDER BY version_id DESC LIMIT 1
@@ -50,3 +50,4 @@ UPDATE users SET password_hash = ?, password_generation = password_generation + 
 UPDATE users SET role = ? WHERE id = ?
 UPDATE users SET role = role WHERE id = ? AND password_hash = ?
 UPDATE users SET role = role WHERE role = 'ADMIN'
+SELECT id FROM events WHERE number = ?
