@@ -12,8 +12,8 @@ test: ## run the tests, on SQLite and PostgreSQL and in a browser, which are ins
 	@scripts/databases.sh
 	@scripts/node.sh
 	@scripts/promtool.sh
-	go test $$(go list ./... | grep -v /chaos$$)
-	go test ./internal/chaos # by itself: it needs the machine
+	go test $$(go list ./... | grep -v -e /chaos$$ -e /verify$$)
+	go test -p 1 ./verify ./internal/chaos # by themselves: they need the machine
 
 check: ## all that must hold before a commit lands: format, vet, staticcheck, races, generated files, fuzzing
 	@unformatted=$$(git ls-files '*.go' | xargs gofmt -l); test -z "$$unformatted" || { echo "not formatted by gofmt: $$unformatted"; exit 1; }

@@ -53,14 +53,20 @@ func TestEachLineOfTheGuardKeepsProductionFromStarting(t *testing.T) {
 	server := dbtest.PostgresServer(t)
 	url := server.URL()
 	start(t, url, inProduction(url)...) // with nothing broken it does
+	guessable := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(guessable, []byte(strings.Repeat("canary-", 6)), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	for _, broken := range []struct{ setting, line string }{
 		{"SECRET=", "SECRET: got nothing, takes at least 32 bytes"},
 		{"SECRET=" + strings.Repeat("canary-", 6), "SECRET: got a value of 42 bytes, which is not shown, takes at least 32 bytes"},
+		{"SECRET=\nSECRET_FILE=" + guessable, "SECRET_FILE: got a value of 42 bytes, which is not shown"},
+		{"PGHOST=db.example.com", "PGHOST: got a value, takes none in production"},
 		{"PUBLIC_URL=http://auth.example.com", `PUBLIC_URL: got "http://auth.example.com", takes an http or https URL without user, query and fragment, in production https`},
 		{"DATABASE_URL=postgres://ada:canary@db.example.com/x?sslmode=require", "in production with sslmode=verify-full or verify-ca unless on this machine"},
 		{"ALLOWED_ORIGINS=*", `ALLOWED_ORIGINS: got "*"`},
 	} {
-		lines := refused(t, inProduction(url, broken.setting))
+		lines := refused(t, inProduction(url, strings.Split(broken.setting, "\n")...))
 		want(t, broken.setting+": lines", len(lines), 1)
 		want(t, lines[0], strings.HasPrefix(lines[0], "latchkey: ") && strings.Contains(lines[0], broken.line), true)
 	}
@@ -106,12 +112,16 @@ func TestProductionSaysAtOnceAllThatIsUnsafe(t *testing.T) {
 	url := dbtest.PostgresServer(t).URL()
 	execute(t, url, "ALTER DATABASE postgres SET synchronous_commit = off")
 	execute(t, url, "ALTER DATABASE postgres SET default_transaction_read_only = on")
-	lines := refused(t, inProduction(url, "SECRET=", "PUBLIC_URL=http://a.example.com", "ALLOWED_ORIGINS=https://*.example.com"))
+	claims := filepath.Join(t.TempDir(), "claims.json")
+	if err := os.WriteFile(claims, []byte(`[]`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	lines := refused(t, inProduction(url, "SECRET=", "PUBLIC_URL=http://a.example.com", "ALLOWED_ORIGINS=https://*.example.com", "CLAIMS_FILE="+claims, "DATABASE_TIMEOUT=5"))
 	var names []string
 	for _, line := range lines {
 		names = append(names, strings.SplitN(strings.TrimPrefix(line, "latchkey: "), ":", 2)[0])
 	}
-	want(t, "lines", strings.Join(names, " "), "SECRET PUBLIC_URL ALLOWED_ORIGINS DATABASE_URL DATABASE_URL")
+	want(t, "lines", strings.Join(names, " "), "DATABASE_TIMEOUT SECRET PUBLIC_URL ALLOWED_ORIGINS CLAIMS_FILE DATABASE_URL DATABASE_URL")
 }
 
 // examine runs the doctor and returns what it says and whether something is bad.
@@ -130,7 +140,9 @@ func TestTheDoctorSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 	server := dbtest.PostgresServer(t)
 	url := server.URL()
 	environment := inProduction(url)
-	said, bad := examine(t, environment...)
+	said, bad := examine(t, append(environment, "MIGRATE=off")...)
+	want(t, "on an empty database, with MIGRATE=off: bad in "+said, bad && strings.Contains(said, "no server starts"), true)
+	said, bad = examine(t, environment...)
 	want(t, "on an empty database: bad", bad, false)
 	want(t, said, strings.Contains(said, "run `latchkey migrate`"), true)
 	p := start(t, url, environment...)
@@ -142,6 +154,10 @@ func TestTheDoctorSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 	_ = p.cmd.Process.Kill()
 	<-p.exited
 
+	claims := filepath.Join(t.TempDir(), "claims.json")
+	if err := os.WriteFile(claims, []byte(`{"SUB": "x"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
 	execute(t, url, "ALTER DATABASE postgres SET synchronous_commit = off")
 	execute(t, url, "UPDATE keys SET created_at = created_at - interval '50 days', active_at = active_at - interval '50 days' WHERE kind = 'signing'")
 	for _, test := range []struct {
@@ -153,6 +169,7 @@ func TestTheDoctorSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 		{"MODE=development", `warn +keys +the signing key is 50 days old, and KEY_ROTATION is 30 days`, false},
 		{"SECRET=0" + strongSecret[1:], `bad +SECRET +the keys in the database were sealed with another secret`, true},
 		{"LISTEN=nonsense", `bad +LISTEN +got "nonsense"`, true},
+		{"CLAIMS_FILE=" + claims, `bad +CLAIMS_FILE +has the claim sub`, true},
 		{"MODE=development\nPUBLIC_URL=", `warn +PUBLIC_URL +in production got nothing`, false},
 		{"DATABASE_URL=postgres://ada:canary@127.0.0.1:1/x", `bad +database +open database: .*refused`, true},
 	} {

@@ -59,16 +59,37 @@ func run(ctx context.Context, args []string, getenv func(string) string) error {
 		return err
 	case "doctor":
 		return cli.ShowFindings(os.Stdout, doctor.Examine(ctx, getenv, time.Now))
-	}
-	operate, parseErr := cli.Parse(args)
-	cfg, err := config.Load(getenv)
-	switch name := strings.Join(args, " "); {
-	case name != "health" && name != "migrate" && parseErr != nil:
-		return parseErr
-	case err != nil:
-		return err
-	case name == "health":
+	case "health":
+		cfg, err := config.Load(getenv)
+		if err != nil {
+			return err
+		}
 		return cli.Health(ctx, cfg.Listen)
+	case "migrate":
+		return onStore(ctx, getenv, func(_ config.Config, store *db.Store, _ *slog.Logger) error { return store.Migrate(ctx) })
+	}
+	operate, err := cli.Parse(args)
+	if err != nil {
+		return err
+	}
+	return onStore(ctx, getenv, func(cfg config.Config, store *db.Store, log *slog.Logger) error {
+		rules, err := settings(cfg)
+		if err != nil {
+			return err
+		}
+		service, err := newService(ctx, cfg, rules, store, log)
+		if err != nil {
+			return err
+		}
+		return operate(ctx, service, cli.Terminal{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
+	})
+}
+
+// onStore does something with the database of an environment.
+func onStore(ctx context.Context, getenv func(string) string, do func(config.Config, *db.Store, *slog.Logger) error) error {
+	cfg, err := config.Load(getenv)
+	if err != nil {
+		return err
 	}
 	log := newLog(cfg)
 	store, err := connect(ctx, cfg, log)
@@ -76,14 +97,7 @@ func run(ctx context.Context, args []string, getenv func(string) string) error {
 		return err
 	}
 	defer func() { _ = store.Close() }()
-	if operate == nil {
-		return store.Migrate(ctx)
-	}
-	service, err := newService(ctx, cfg, store, log)
-	if err != nil {
-		return err
-	}
-	return operate(ctx, service, cli.Terminal{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
+	return do(cfg, store, log)
 }
 
 func connect(ctx context.Context, cfg config.Config, log *slog.Logger) (*db.Store, error) {
@@ -91,11 +105,8 @@ func connect(ctx context.Context, cfg config.Config, log *slog.Logger) (*db.Stor
 }
 
 // newService returns the domain on a database whose schema it brings up to date, or requires to be.
-func newService(ctx context.Context, cfg config.Config, store *db.Store, log *slog.Logger) (*auth.Service, error) {
-	rules, err := settings(cfg)
-	if err != nil {
-		return nil, err
-	}
+func newService(ctx context.Context, cfg config.Config, rules auth.Settings, store *db.Store, log *slog.Logger) (*auth.Service, error) {
+	var err error
 	if cfg.Migrate {
 		err = store.Migrate(ctx)
 	} else if pending, _, countErr := store.PendingMigrations(ctx); countErr != nil || pending > 0 {
@@ -139,6 +150,8 @@ func versionName() string {
 // all that is.
 func serve(ctx context.Context, getenv func(string) string) error {
 	cfg, err := config.Load(getenv)
+	rules, rulesErr := settings(cfg)
+	err = errors.Join(err, rulesErr)
 	guarded := cfg.Mode == config.Production && cfg.DatabaseURL != ""
 	if err != nil && !guarded {
 		return err
@@ -155,14 +168,14 @@ func serve(ctx context.Context, getenv func(string) string) error {
 	if err != nil {
 		return err
 	}
-	service, err := newService(ctx, cfg, store, log)
+	service, err := newService(ctx, cfg, rules, store, log)
 	if err != nil {
 		return err
 	}
 	traces := telemetry.NoTraces()
 	if cfg.TracesURL != "" {
 		if traces, err = telemetry.SendTraces(ctx, cfg.TracesURL, versionName(), log); err != nil {
-			return fmt.Errorf("OTEL_EXPORTER_OTLP_ENDPOINT: %w", err)
+			return err
 		}
 	}
 	defer traces.Shutdown(ctx)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -17,6 +18,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	common "go.opentelemetry.io/proto/otlp/common/v1"
@@ -167,9 +169,22 @@ func TestTracesShowWhatARequestDidAndNothingThatItSent(t *testing.T) {
 	})
 }
 
-func TestACollectorThatIsAwayHoldsNobodyUp(t *testing.T) {
-	p := start(t, dbtest.SQLite(t), "OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1")
+func TestACollectorThatIsAwayOrHangsHoldsNobodyUp(t *testing.T) {
+	hanging, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = hanging.Close() }()
+	for _, collector := range []string{"127.0.0.1:1", hanging.Addr().String()} {
+		endsAtOnce(t, collector)
+	}
+}
+
+func endsAtOnce(t *testing.T, collector string) {
+	t.Helper()
+	p := start(t, dbtest.SQLite(t), "OTEL_EXPORTER_OTLP_ENDPOINT=http://"+collector, "OTEL_EXPORTER_OTLP_HEADERS=Authorization Bearer canary-key")
 	p.signUp(t)
+	told := time.Now()
 	if err := p.cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
@@ -177,4 +192,6 @@ func TestACollectorThatIsAwayHoldsNobodyUp(t *testing.T) {
 		t.Fatalf("%v: %s", err, p.output())
 	}
 	want(t, p.output(), strings.Contains(p.output(), "msg=\"traces not sent\""), true)
+	want(t, "its key is shown", strings.Contains(p.output(), "canary"), false)
+	want(t, "stopped soon", time.Since(told) < 5*time.Second, true)
 }

@@ -20,17 +20,20 @@ type accessTokenCodec struct {
 	keys     *KeyRing
 	settings Settings
 	verifier *token.Verifier
+	retired  *token.Verifier // knows retired keys only: whose tokens are expired, or forged with a key that leaked
 }
 
 func newAccessTokenCodec(keys *KeyRing, settings Settings, now func() time.Time) *accessTokenCodec {
-	key := func(kid string) (*ecdsa.PublicKey, error) {
-		signing, ok := keys.known.Load().signingKeyNamed(kid, now(), settings.AccessTokenTTL)
-		if !ok {
-			return nil, token.ErrUnknownKey
-		}
-		return &signing.private.PublicKey, nil
+	verifier := func(wantRetired bool) *token.Verifier {
+		return token.New(settings.Issuer, settings.Audience, func(kid string) (*ecdsa.PublicKey, error) {
+			signing, retired := keys.known.Load().signingKeyNamed(kid, now(), settings.AccessTokenTTL)
+			if signing == nil || retired != wantRetired {
+				return nil, token.ErrUnknownKey
+			}
+			return &signing.private.PublicKey, nil
+		}, now)
 	}
-	return &accessTokenCodec{keys: keys, settings: settings, verifier: token.New(settings.Issuer, settings.Audience, key, now)}
+	return &accessTokenCodec{keys: keys, settings: settings, verifier: verifier(false), retired: verifier(true)}
 }
 
 // mint returns an access token for a session as it stands, and when it expires.
@@ -73,6 +76,9 @@ func (c *accessTokenCodec) mint(state *SessionState, now time.Time) (Secret, tim
 func (c *accessTokenCodec) verify(ctx context.Context, text Secret) (*token.Claims, error) {
 	claims, err := c.verifier.Verify(text.Reveal())
 	if errors.Is(err, token.ErrUnknownKey) {
+		if _, err := c.retired.Verify(text.Reveal()); errors.Is(err, token.ErrExpired) {
+			return nil, &UnauthenticatedError{Reason: TokenExpired}
+		}
 		if err := c.keys.readLately(ctx); err != nil {
 			return nil, err
 		}

@@ -144,6 +144,16 @@ func (s *Service) tokens(state *SessionState, refreshToken Secret, now time.Time
 	}, nil
 }
 
+// clockIsRight reports whether the clock is one to delete by, and to make keys by: it is about the database's. What a server
+// does for people it does by any clock, and says that it is not ready.
+func (s *Service) clockIsRight(ctx context.Context) bool {
+	skew, err := s.store.ClockSkew(ctx, s.now)
+	if err == nil && skew.Abs() > MaxClockSkew {
+		s.log.WarnContext(ctx, "clock is wrong", "databaseAheadBy", skew)
+	}
+	return err == nil && skew.Abs() <= MaxClockSkew
+}
+
 // newID returns a UUIDv7: its order is that of creation, which keeps B-tree inserts together.
 func newID() (uuid.UUID, error) {
 	id, err := uuid.NewV7()

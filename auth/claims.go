@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"latchkey/token"
 )
@@ -40,9 +41,14 @@ func ParseExtraClaims(text []byte) (ExtraClaims, error) {
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return ExtraClaims{}, errors.New("has something behind the JSON object")
 	}
-	for _, name := range registeredClaims {
-		if _, given := claims[name]; given {
-			return ExtraClaims{}, fmt.Errorf("has the claim %s, which is Latchkey's own", name)
+	for name := range claims {
+		if strings.Contains(name, "{{") {
+			return ExtraClaims{}, errors.New("has a placeholder in the name of a claim")
+		}
+		for _, own := range registeredClaims { // which some verifiers, ours too, read in any letter case
+			if strings.EqualFold(name, own) {
+				return ExtraClaims{}, fmt.Errorf("has the claim %s, which is Latchkey's own", own)
+			}
 		}
 	}
 	if len(claims) == 0 {

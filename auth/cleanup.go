@@ -61,7 +61,8 @@ func (s *Service) CleanUp(ctx context.Context) (deleted int, err error) {
 	}
 }
 
-// KeepCleaning calls CleanUp about every minute until ctx ends. Whatever fails is tried again the next time.
+// KeepCleaning calls CleanUp about every minute until ctx ends, unless the clock is wrong. Whatever fails is tried again the
+// next time.
 func (s *Service) KeepCleaning(ctx context.Context) {
 	for {
 		wait := cleanUpEvery/2 + rand.N(cleanUpEvery) // so that servers that started at once do not stay together
@@ -69,6 +70,9 @@ func (s *Service) KeepCleaning(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-time.After(wait):
+		}
+		if !s.clockIsRight(ctx) {
+			continue
 		}
 		deleted, err := s.CleanUp(ctx)
 		switch {

@@ -21,13 +21,9 @@ func (s *Service) Keys(ctx context.Context) ([]Key, error) {
 	known, now := s.keys.known.Load(), s.now()
 	listed := make([]Key, len(known.stored))
 	for i, key := range known.stored {
-		listed[i] = s.describe(known, key, now)
+		listed[i] = known.describe(key, now, s.settings.AccessTokenTTL)
 	}
 	return listed, nil
-}
-
-func (s *Service) describe(known *keys, key SealedKey, now time.Time) Key {
-	return known.describe(key, now, s.settings.AccessTokenTTL)
 }
 
 func (k *keys) describe(key SealedKey, now time.Time, accessTokenTTL time.Duration) Key {
@@ -66,7 +62,7 @@ func InspectKeys(ctx context.Context, store KeyStore, secret, previous []byte, n
 // CurrentKey returns the key of a kind with which this server makes tokens now.
 func (s *Service) CurrentKey(kind KeyKind) Key {
 	known, now := s.keys.known.Load(), s.now()
-	return s.describe(known, known.currentOf(kind, now), now)
+	return known.describe(known.currentOf(kind, now), now, s.settings.AccessTokenTTL)
 }
 
 // KeyAges returns for how long the current key of each kind has been the one that tokens are made with.
@@ -79,15 +75,17 @@ func (s *Service) KeyAges() map[KeyKind]time.Duration {
 }
 
 // PublicKeys returns the public halves of the signing keys whose access tokens are taken, or soon will be, as they were
-// stored a moment ago or, where the database does not answer, the last time that it did.
+// stored a moment ago or, where the database does not answer within a second, the last time that it did.
 func (s *Service) PublicKeys(ctx context.Context) jose.JSONWebKeySet {
-	if err := s.keys.readLately(ctx); err != nil {
+	soon, cancel := context.WithTimeout(ctx, time.Second) // before those who ask give up
+	defer cancel()
+	if err := s.keys.readLately(soon); err != nil {
 		s.log.WarnContext(ctx, "keys not read", "error", err)
 	}
 	known, now := s.keys.known.Load(), s.now()
 	var set jose.JSONWebKeySet
 	for _, key := range known.usable[SigningKey] {
-		if signing, ok := known.signingKeyNamed(key.ID, now, s.settings.AccessTokenTTL); ok {
+		if signing, retired := known.signingKeyNamed(key.ID, now, s.settings.AccessTokenTTL); !retired {
 			set.Keys = append(set.Keys, signing.jwk)
 		}
 	}
@@ -114,7 +112,7 @@ func (s *Service) RotateKey(ctx context.Context, kind KeyKind, atOnce bool) (*Ke
 				continue
 			}
 			last = key.Number
-			if described := s.describe(known, key, now); described.State == NextKey && !described.ActiveAt.After(now.Add(ahead)) {
+			if described := known.describe(key, now, s.settings.AccessTokenTTL); described.State == NextKey && !described.ActiveAt.After(now.Add(ahead)) {
 				return &described, nil
 			}
 		}
@@ -171,7 +169,7 @@ func (s *Service) keyNamed(ctx context.Context, id string) (*Key, error) {
 	return nil, ErrNotFound
 }
 
-// KeepKeys reads the ring three times a minute until ctx ends, and does what TendKeys does.
+// KeepKeys reads the ring three times a minute until ctx ends, and does what TendKeys does unless the clock is wrong.
 func (s *Service) KeepKeys(ctx context.Context) {
 	for {
 		wait := tendKeysEvery/2 + rand.N(tendKeysEvery) // so that servers that started at once do not stay together
@@ -180,7 +178,11 @@ func (s *Service) KeepKeys(ctx context.Context) {
 			return
 		case <-time.After(wait):
 		}
-		if err := s.TendKeys(ctx); err != nil && ctx.Err() == nil {
+		tend := s.TendKeys
+		if !s.clockIsRight(ctx) {
+			tend = s.keys.looks.Now
+		}
+		if err := tend(ctx); err != nil && ctx.Err() == nil {
 			s.log.WarnContext(ctx, "keys not tended", "error", err)
 		}
 	}

@@ -144,6 +144,26 @@ func TestARetiredKeySignsNothingThatIsTaken(t *testing.T) {
 	})
 }
 
+func TestAnExpiredTokenOfARetiredKeyIsExpired(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		token := s.mustSignUp(t, email).AccessToken
+		s.rotate(t, auth.SigningKey)
+		s.clock.Advance(8 * time.Minute)
+		s.wantUnauthenticated(t, token, auth.TokenExpired)
+	})
+}
+
+func TestARingWhoseKeysAreAllRevokedGetsNewOnes(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		before := s.mustSignUp(t, email)
+		mustExec(t, s.sql(t), `UPDATE keys SET revoked_at = created_at`)
+		again := s.another(t)
+		_, err := again.Refresh(t.Context(), before.RefreshToken, client)
+		want(t, "an old token", errors.Is(err, auth.ErrInvalidRefreshToken), true)
+		again.mustAuthenticate(t, again.mustRefresh(t, again.mustLogin(t, email).RefreshToken).AccessToken)
+	})
+}
+
 func TestAServerTakesTokensOfKeysThatItHasNotHeardOf(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		other := s.another(t)

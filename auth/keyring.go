@@ -3,7 +3,6 @@ package auth
 import (
 	"context"
 	"fmt"
-	"slices"
 	"sync/atomic"
 	"time"
 
@@ -32,7 +31,7 @@ type keys struct {
 }
 
 // OpenKeyRing reads the ring from a store, making what it lacks: on an empty database the first signing
-// key and the first refresh key. However many servers do so at once, all end up with one ring.
+// key and the first refresh key, and where every key of a kind was revoked another one. However many servers do so at once, all end up with one ring.
 //
 // The keys are sealed with AES-256-GCM under a key derived from secret, which must have at least 32
 // bytes. A key that was sealed under previous, which may be nil, is sealed anew under secret.
@@ -58,10 +57,16 @@ func openKeyRing(ctx context.Context, store KeyStore, secret, previous []byte, n
 		return nil, err
 	}
 	for _, kind := range keyKinds {
-		if slices.ContainsFunc(stored, func(key SealedKey) bool { return key.Kind == kind }) {
+		last, usable := 0, false
+		for _, key := range stored {
+			if key.Kind == kind {
+				last, usable = key.Number, usable || key.RevokedAt == nil
+			}
+		}
+		if usable {
 			continue
 		}
-		key, err := newKey(kind, 1, sealers[0], now, now)
+		key, err := newKey(kind, last+1, sealers[0], now, now)
 		if err != nil {
 			return nil, err
 		}
@@ -207,12 +212,13 @@ func (k *keys) stateOf(key SealedKey, now time.Time, accessTokenTTL time.Duratio
 	return PreviousKey, superseded
 }
 
-// signingKeyNamed returns the signing key with an id if its tokens are taken.
-func (k *keys) signingKeyNamed(kid string, now time.Time, accessTokenTTL time.Duration) (*signingKey, bool) {
+// signingKeyNamed returns the signing key with an id, unless it is revoked, and whether it is retired: then its tokens have
+// expired.
+func (k *keys) signingKeyNamed(kid string, now time.Time, accessTokenTTL time.Duration) (key *signingKey, retired bool) {
 	for _, key := range k.usable[SigningKey] {
 		if key.ID == kid {
 			state, _ := k.stateOf(key, now, accessTokenTTL)
-			return k.signing[kid], state != RetiredKey
+			return k.signing[kid], state == RetiredKey
 		}
 	}
 	return nil, false

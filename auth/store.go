@@ -22,6 +22,8 @@ type Store interface {
 	ThrottleStore
 	CleanUpStore
 	KeyStore
+	// ClockSkew returns how far the store's clock is ahead of now.
+	ClockSkew(ctx context.Context, now func() time.Time) (time.Duration, error)
 }
 
 // UserStore keeps people.

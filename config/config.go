@@ -1,4 +1,5 @@
-// Package config reads the environment, once, into a validated Config. Nothing else reads it.
+// Package config reads the environment, once, into a validated Config. Nothing else of ours reads it; what lib/pq and
+// OpenTelemetry read there by themselves, docs/operations.md names.
 package config
 
 import (

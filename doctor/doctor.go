@@ -22,9 +22,9 @@ type Level string
 
 // The levels.
 const (
-	Good  Level = "ok"
-	Worth Level = "warn" // knowing: nothing is lost yet, or production would refuse it
-	Bad   Level = "bad"  // a server does not start, or is not ready, or in production must not start
+	Good Level = "ok"
+	Warn Level = "warn" // nothing is lost yet, or production would refuse it
+	Bad  Level = "bad"  // a server does not start, or is not ready, or in production must not start
 )
 
 // Finding is one thing that was looked at.
@@ -73,7 +73,7 @@ func Examine(ctx context.Context, getenv func(string) string, now func() time.Ti
 	}
 	if path, isSQLite := strings.CutPrefix(cfg.DatabaseURL.Reveal(), "sqlite:"); isSQLite {
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			e.add(Worth, "database", "there is none yet", "a server makes one when it first starts")
+			e.add(Warn, "database", "there is none yet", "a server makes one when it first starts")
 			return e.findings
 		}
 	}
@@ -85,7 +85,7 @@ func Examine(ctx context.Context, getenv func(string) string, now func() time.Ti
 	defer func() { _ = store.Close() }()
 	e.database(ctx, cfg, store)
 	e.clock(ctx, store)
-	if e.migrations(ctx, store) {
+	if e.migrations(ctx, cfg, store) {
 		e.keys(ctx, cfg, store)
 	}
 	return e.findings
@@ -104,6 +104,12 @@ func (e *examination) add(level Level, about, says, do string) {
 func (e *examination) settings(getenv func(string) string) config.Config {
 	cfg, err := config.Load(getenv)
 	wrong := e.addLines(Bad, "", err)
+	if cfg.ExtraClaims != nil {
+		if _, err := auth.ParseExtraClaims(cfg.ExtraClaims); err != nil {
+			e.add(Bad, "CLAIMS_FILE", err.Error(), "mend the file")
+			wrong++
+		}
+	}
 	if wrong == 0 {
 		e.add(Good, "settings", fmt.Sprintf("as %s needs them", cfg.Mode), "")
 	}
@@ -114,7 +120,7 @@ func (e *examination) settings(getenv func(string) string) config.Config {
 			}
 			return getenv(name)
 		})
-		e.addLines(Worth, "in production ", err)
+		e.addLines(Warn, "in production ", err)
 	}
 	return cfg
 }
@@ -141,7 +147,7 @@ func (e *examination) database(ctx context.Context, cfg config.Config, store *db
 		return
 	}
 	e.add(Good, "database", fmt.Sprintf("%s answers in %s", found.Product, time.Since(began).Round(100*time.Microsecond)), "")
-	level := Worth
+	level := Warn
 	if cfg.Mode == config.Production {
 		level = Bad
 	}
@@ -167,24 +173,26 @@ func (e *examination) clock(ctx context.Context, store *db.Store) {
 	case skew.Abs() > auth.MaxClockSkew:
 		e.add(Bad, "clock", says+": servers say that they are not ready", remedy)
 	case skew.Abs() > worthKnowing:
-		e.add(Worth, "clock", says, remedy)
+		e.add(Warn, "clock", says, remedy)
 	default:
 		e.add(Good, "clock", says, "")
 	}
 }
 
-// migrations reports whether there is a schema.
-func (e *examination) migrations(ctx context.Context, store *db.Store) bool {
+// migrations reports whether the schema is that of this version.
+func (e *examination) migrations(ctx context.Context, cfg config.Config, store *db.Store) bool {
 	pending, all, err := store.PendingMigrations(ctx)
 	switch {
 	case err != nil:
 		e.add(Bad, "migrations", err.Error(), "see the database's log")
+	case pending > 0 && !cfg.Migrate:
+		e.add(Bad, "migrations", fmt.Sprintf("%d of %d are still to come, and MIGRATE is off: no server starts", pending, all), "run `latchkey migrate`")
 	case pending > 0:
-		e.add(Worth, "migrations", fmt.Sprintf("%d of %d are still to come", pending, all), "run `latchkey migrate`, or start a server with MIGRATE=on")
+		e.add(Warn, "migrations", fmt.Sprintf("%d of %d are still to come", pending, all), "run `latchkey migrate`, or start a server")
 	default:
 		e.add(Good, "migrations", "the schema is up to date", "")
 	}
-	return err == nil && pending < all
+	return err == nil && pending == 0
 }
 
 // untended is how many times KEY_ROTATION a key may be old.
@@ -193,7 +201,7 @@ const untended = 1.5
 func (e *examination) keys(ctx context.Context, cfg config.Config, store *db.Store) {
 	secret, previous, err := cfg.ExistingSecrets()
 	if errors.Is(err, fs.ErrNotExist) {
-		e.add(Worth, "keys", "there is no secret yet", "a server makes one when it first starts")
+		e.add(Warn, "keys", "there is no secret yet", "a server makes one when it first starts")
 		return
 	}
 	if err != nil {
@@ -209,7 +217,7 @@ func (e *examination) keys(ctx context.Context, cfg config.Config, store *db.Sto
 		e.add(Bad, "keys", err.Error(), "")
 		return
 	case len(keys) == 0:
-		e.add(Worth, "keys", "there are none yet", "a server makes them when it first starts")
+		e.add(Warn, "keys", "there are none yet", "a server makes them when it first starts")
 	}
 	for _, key := range keys {
 		if key.State != auth.CurrentKey {
@@ -218,7 +226,7 @@ func (e *examination) keys(ctx context.Context, cfg config.Config, store *db.Sto
 		age := e.now().Sub(key.ActiveAt)
 		says := fmt.Sprintf("the %s key is %s old", key.Kind, days(age))
 		if limit := time.Duration(float64(cfg.KeyRotation) * untended); cfg.KeyRotation > 0 && e.now().Sub(key.CreatedAt) > limit {
-			e.add(Worth, "keys", says+", and KEY_ROTATION is "+days(cfg.KeyRotation), "see that a server runs, and its log for `keys not tended`")
+			e.add(Warn, "keys", says+", and KEY_ROTATION is "+days(cfg.KeyRotation), "see that a server runs, and its log for `keys not tended`")
 			continue
 		}
 		e.add(Good, "keys", says, "")

@@ -43,3 +43,17 @@ func (h handler) WithAttrs(attributes []slog.Attr) slog.Handler {
 
 // WithGroup implements slog.Handler.
 func (h handler) WithGroup(name string) slog.Handler { return handler{h.Handler.WithGroup(name)} }
+
+// withoutValues is a handler of what OpenTelemetry says of itself, whose values may be the headers of its exporter.
+type withoutValues struct{ slog.Handler }
+
+// Handle implements slog.Handler.
+func (h withoutValues) Handle(ctx context.Context, record slog.Record) error {
+	return h.Handler.Handle(ctx, slog.NewRecord(record.Time, record.Level, "OpenTelemetry: "+record.Message, record.PC))
+}
+
+// WithAttrs implements slog.Handler.
+func (h withoutValues) WithAttrs([]slog.Attr) slog.Handler { return h }
+
+// WithGroup implements slog.Handler.
+func (h withoutValues) WithGroup(string) slog.Handler { return h }

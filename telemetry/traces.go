@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/go-logr/logr"
 	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
@@ -39,14 +40,15 @@ func NoTraces() *Traces {
 func SendTraces(ctx context.Context, url, version string, log *slog.Logger) (*Traces, error) {
 	notSent := otel.ErrorHandlerFunc(func(err error) { log.Warn("traces not sent", "error", err) })
 	otel.SetErrorHandler(notSent) // there is one for all of a process
+	otel.SetLogger(logr.FromSlogHandler(withoutValues{log.Handler()}))
 	exporter, err := otlptracehttp.New(ctx, otlptracehttp.WithEndpointURL(url+"/v1/traces"))
 	if err != nil {
 		return nil, fmt.Errorf("send traces: %w", err)
 	}
-	about, err := resource.New(ctx, resource.WithFromEnv(), resource.WithTelemetrySDK(),
-		resource.WithAttributes(attribute.String("service.name", "latchkey"), semconv.ServiceVersion(version)))
+	about, err := resource.New(ctx, resource.WithTelemetrySDK(),
+		resource.WithAttributes(semconv.ServiceName("latchkey"), semconv.ServiceVersion(version)), resource.WithFromEnv())
 	if err != nil {
-		return nil, fmt.Errorf("send traces: %w", err)
+		return nil, fmt.Errorf("send traces: OTEL_RESOURCE_ATTRIBUTES: %w", err)
 	}
 	provider := trace.NewTracerProvider(trace.WithBatcher(exporter), trace.WithResource(about))
 	return &Traces{provider, provider.Shutdown, log}, nil

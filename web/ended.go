@@ -13,6 +13,8 @@ import (
 	"latchkey/token"
 )
 
+const endedPath = "/sessions/ended"
+
 // maxCursor is how many bytes a cursor that is believed may have.
 const maxCursor = 200
 

@@ -33,11 +33,20 @@ func (e *Edge) identify(next http.Handler) http.Handler {
 		w.Header().Set("X-Request-Id", id)
 		ctx := telemetry.WithRequestID(r.Context(), id)
 		ctx = telemetry.Propagation.Extract(ctx, propagation.MapCarrier{"traceparent": r.Header.Get("Traceparent")}) // tracestate can be anything
+		if isPolled(r) {
+			next.ServeHTTP(w, r.WithContext(ctx))
+			return
+		}
 		ctx, span := e.tracer.Start(ctx, "request", trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(attribute.String("latchkey.request_id", id)))
 		defer span.End()
 		telemetry.Propagation.Inject(ctx, propagation.HeaderCarrier(w.Header()))
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
+}
+
+// isPolled reports whether programs ask for the path over and over: such requests would drown the others.
+func isPolled(r *http.Request) bool {
+	return r.URL.Path == "/healthz" || r.URL.Path == "/readyz" || r.URL.Path == endedPath
 }
 
 func requestID(r *http.Request) string { return telemetry.RequestID(r.Context()) }
@@ -49,7 +58,7 @@ func (e *Edge) logAccess(next *http.ServeMux) http.Handler {
 		recorded := &recorder{ResponseWriter: w, status: http.StatusOK}
 		defer func() {
 			log := e.log.InfoContext
-			if r.URL.Path == "/healthz" || r.URL.Path == "/readyz" {
+			if isPolled(r) && recorded.status < http.StatusInternalServerError {
 				log = e.log.DebugContext
 			}
 			log(r.Context(), "request", "method", r.Method, "path", r.URL.Path, "status", recorded.status,

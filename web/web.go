@@ -16,6 +16,7 @@ import (
 	"go.opentelemetry.io/otel/trace"
 
 	"latchkey/auth"
+	"latchkey/internal/looks"
 	"latchkey/telemetry"
 	"latchkey/token"
 )
@@ -58,6 +59,8 @@ type Edge struct {
 	proxies    []netip.Prefix
 	httpsOnly  bool
 	stopping   atomic.Bool
+	probes     *looks.Looks
+	skew       atomic.Int64 // the clock's, in nanoseconds, as probe found it
 	handler    http.Handler
 }
 
@@ -76,6 +79,7 @@ func New(options Options) (*Edge, error) {
 		origins: origins, cookies: cookies{insecure: options.InsecureCookies}, proxies: options.TrustedProxies,
 		httpsOnly: strings.HasPrefix(options.PublicURL, "https:"),
 	}
+	e.probes = looks.New(probeEvery, e.probe)
 	mux := http.NewServeMux()
 	mux.Handle("/graphql", origins.cors.Handler(http.HandlerFunc(e.graphql)))
 	mux.HandleFunc("GET /healthz", e.healthz)
@@ -84,7 +88,7 @@ func New(options Options) (*Edge, error) {
 		return nil, err
 	}
 	if len(options.ServiceKeys) > 0 {
-		mux.Handle("GET /sessions/ended", endedHandler(options.EndedSince, options.ServiceKeys, options.Log))
+		mux.Handle("GET "+endedPath, endedHandler(options.EndedSince, options.ServiceKeys, options.Log))
 	}
 	if options.Schema != nil {
 		mux.Handle("GET /schema.graphql", fileHandler(options.Schema, "text/plain"))

@@ -21,7 +21,11 @@ import (
 
 	"latchkey/db/dbtest"
 	"latchkey/internal/history"
+	"latchkey/internal/leaks"
+	"latchkey/verify"
 )
+
+const serviceKey = "a-key-for-services-of-the-tests-9fQ2xL7v"
 
 // haproxySettings spread requests over servers that say that they are ready, as docs/operations.md has it.
 const haproxySettings = `
@@ -90,6 +94,8 @@ func operate(t *testing.T, program, databaseURL string, args ...string) string {
 	return string(output)
 }
 
+func second[T any](_ T, err error) error { return err }
+
 // kidOf returns the id of the key that an access token says to be signed with.
 func kidOf(t *testing.T, access string) string {
 	t.Helper()
@@ -109,7 +115,7 @@ func TestRotationsOfKeysAndRollingRestartsCostNobodyARequest(t *testing.T) {
 	var servers []*server
 	for range 3 {
 		servers = append(servers, startServer(t, program, func(int) []string {
-			return []string{"DATABASE_URL=" + url, "SECRET=" + secret, "PUBLIC_URL=http://latchkey.test", "SHUTDOWN_DELAY=500ms", "LOGIN_IP_LIMIT=off", "LOGIN_LIMIT=off"}
+			return []string{"DATABASE_URL=" + url, "SECRET=" + secret, "PUBLIC_URL=http://latchkey.test", "SHUTDOWN_DELAY=500ms", "LOGIN_IP_LIMIT=off", "LOGIN_LIMIT=off", "SERVICE_KEYS=" + serviceKey}
 		}))
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
@@ -168,6 +174,33 @@ func TestRotationsOfKeysAndRollingRestartsCostNobodyARequest(t *testing.T) {
 			held = append(held, mine)
 		})
 	}
+	verifier, err := verify.New(verify.Options{Issuer: "http://latchkey.test", Audience: "http://latchkey.test", URL: proxy.url, ServiceKey: serviceKey, Log: leaks.Log()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	over := make(chan struct{})
+	go func() { defer close(over); verifier.Run(ctx) }()
+	defer func() { cancel(); <-over }()
+	ended, slowest := 0, time.Duration(0)
+	people.Go(func() { // somebody who signs out, and what a service elsewhere makes of the token
+		time.Sleep(time.Second) // until there is such a user
+		for stop.Err() == nil {
+			o, mine, sent := load.login(ctx, history.Operation{}, "user0@example.com")
+			if !count(o, mine, sent) {
+				return
+			}
+			if _, err := verifier.Verify(ctx, mine.access); err != nil {
+				t.Errorf("a new token: %v", err)
+			}
+			asked, sent := load.revokeByAccessToken(ctx, history.Operation{}, mine.access)
+			count(asked, tokens{}, sent)
+			revoked := time.Now()
+			for !errors.Is(second(verifier.Verify(ctx, mine.access)), verify.ErrEnded) && time.Since(revoked) < 10*time.Second {
+				time.Sleep(5 * time.Millisecond)
+			}
+			ended, slowest = ended+1, max(slowest, time.Since(revoked))
+		}
+	})
 	for range rounds {
 		operate(t, program, url, "keys", "rotate", "--now")
 		time.Sleep(2500 * time.Millisecond) // until they are used
@@ -180,7 +213,11 @@ func TestRotationsOfKeysAndRollingRestartsCostNobodyARequest(t *testing.T) {
 	}
 	stopped()
 	people.Wait()
-	t.Logf("%d requests, %d failed, %d signing keys in use one after the other", requests.Load(), failed.Load(), len(used))
+	t.Logf("%d requests, %d failed, %d signing keys in use one after the other; %d revokes reached a service, the slowest after %s",
+		requests.Load(), failed.Load(), len(used), ended, slowest)
+	if ended < 10 || slowest >= time.Second {
+		t.Errorf("%d revokes reached a service, the slowest after %s", ended, slowest)
+	}
 	if failed.Load() > 0 || len(held) != clients {
 		t.Errorf("%d of %d requests failed", failed.Load(), requests.Load())
 	}

@@ -55,7 +55,7 @@ func (l *Looks) Since(ctx context.Context, moment time.Time) error {
 // Lately returns once the thing was read by a look that began no longer ago than New's every. Errors: as those of Since.
 func (l *Looks) Lately(ctx context.Context) error { return l.Since(ctx, time.Now().Add(-l.every)) }
 
-// Now reads, without waiting for anything but a look that is under way. Errors: those of the reading.
+// Now reads, without waiting for anything but a look that others have asked for. Errors: those of the reading.
 func (l *Looks) Now(ctx context.Context) error {
 	l.reading.Lock()
 	defer l.reading.Unlock()
