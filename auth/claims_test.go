@@ -46,15 +46,15 @@ func TestExtraClaimsStandInEveryAccessTokenBesideTheRegisteredOnes(t *testing.T)
 
 func TestExtraClaimsThatCannotBeAreRefusedWithoutBeingRepeated(t *testing.T) {
 	for text, problem := range map[string]string{
-		``:                         "is not a JSON object",
-		`null`:                     "is not a JSON object",
-		`["canary"]`:               "is not a JSON object",
-		`{"a": 1} {"canary": 2}`:   "has something behind the JSON object",
-		`{"exp": 99999999999}`:     "has the claim exp, which is Latchkey's own",
-		`{"roles": ["ADMIN"]}`:     "has the claim roles, which is Latchkey's own",
+		``:                          "is not a JSON object",
+		`null`:                      "is not a JSON object",
+		`["canary"]`:                "is not a JSON object",
+		`{"a": 1} {"canary": 2}`:    "has something behind the JSON object",
+		`{"exp": 99999999999}`:      "has the claim exp, which is Latchkey's own",
+		`{"roles": ["ADMIN"]}`:      "has the claim roles, which is Latchkey's own",
 		`{"Roles": ["canary"]}`:     "has the claim roles, which is Latchkey's own",
 		`{"{{user.id}}": "canary"}`: "has a placeholder in the name of a claim",
-		`{"a": "{{user.canary}}"}`: "has a placeholder other than {{user.id}}, {{user.role}} and {{session.id}}",
+		`{"a": "{{user.canary}}"}`:  "has a placeholder other than {{user.id}}, {{user.role}} and {{session.id}}",
 		`{"a": "` + strings.Repeat("{{user.id}}", 57) + `"}`: "has more than 2048 bytes",
 	} {
 		_, err := auth.ParseExtraClaims([]byte(text))

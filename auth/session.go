@@ -137,7 +137,8 @@ func (s *Service) newSession(ctx context.Context, userID uuid.UUID, deviceName *
 	if err := s.keys.readLately(ctx); err != nil {
 		return nil, "", err
 	}
-	token := s.keys.known.Load().currentRefreshKey(now).first(id)
+	known := s.keys.known.Load()
+	token := known.currentRefreshKey(now).first(id)
 	expiresAt := now.Add(s.settings.SessionTTL)
 	return &NewSession{
 		Session: Session{
@@ -148,6 +149,7 @@ func (s *Service) newSession(ctx context.Context, userID uuid.UUID, deviceName *
 		IdleExpiresAt: earlier(now.Add(s.settings.SessionIdleTTL), expiresAt),
 		RefreshHash:   token.hash(),
 		RefreshKeyID:  token.key.id.String(),
+		RevokedKeys:   known.revoked,
 		MostSessions:  s.settings.MaxSessions,
 	}, token.encode(), nil
 }

@@ -71,7 +71,8 @@ type UserStore interface {
 // SessionStore keeps sessions, one row each.
 type SessionStore interface {
 	// CreateSession stores a session if its user is enabled and still has the password hash that the
-	// user was let in by, and records the LoggedIn. Errors: ErrNotFound where not.
+	// user was let in by, and records the LoggedIn. Errors: ErrNotFound where not; ErrUnavailable where a key was
+	// revoked that this server has not heard of.
 	CreateSession(ctx context.Context, session NewSession, passwordHash string) error
 	// Session returns a session, live or not, with its user. Errors: ErrNotFound.
 	Session(ctx context.Context, id uuid.UUID) (*SessionState, error)
@@ -130,6 +131,7 @@ type NewSession struct {
 	IdleExpiresAt time.Time
 	RefreshHash   []byte
 	RefreshKeyID  string
+	RevokedKeys   int    // guard, as that of Rotation: the refresh key may be one of them
 	Refund        Refund // of the attempt that let it in
 	// Replaces is a session to end with the reason SignedOut if it is live, whoever's it is; or nil.
 	Replaces *uuid.UUID

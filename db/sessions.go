@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/google/uuid"
@@ -145,12 +146,20 @@ func beginSession(ctx context.Context, tx queries, session *auth.NewSession, pas
 		INSERT INTO sessions (`+sessionColumns+`, idle_expires_at, refresh_generation, confirmed_generation,
 			refresh_hash, refresh_key_id, refreshed_at, late_retry_generation, late_retry_streak, password_generation)
 		SELECT ?, id, ?, ?, ?, ?, ?, ?, ?, ?, 1, 0, ?, ?, ?, 0, 0, password_generation
-		FROM users WHERE id = ? AND disabled_at IS NULL AND password_hash = ?
+		FROM users WHERE id = ? AND disabled_at IS NULL AND password_hash = ? AND `+revokedKeys+` = ?
 		ON CONFLICT (id) DO NOTHING`,
 		session.ID, session.DeviceName, session.Delivery, session.UserAgent, session.IP, session.CreatedAt, session.LastUsedAt,
 		session.ExpiresAt, session.IdleExpiresAt, session.RefreshHash, session.RefreshKeyID, session.CreatedAt,
-		session.UserID, passwordHash)
-	if err != nil || added == 0 {
+		session.UserID, passwordHash, session.RevokedKeys)
+	if err != nil {
+		return false, err
+	}
+	if added == 0 {
+		var revoked int
+		err := tx.get(ctx, &revoked, `SELECT COUNT(*) FROM keys WHERE revoked_at IS NOT NULL`)
+		if err == nil && revoked != session.RevokedKeys {
+			err = fmt.Errorf("%w: a key was revoked meanwhile", auth.ErrUnavailable)
+		}
 		return false, err
 	}
 	if err := refund(ctx, tx, session.Refund); err != nil {

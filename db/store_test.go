@@ -530,3 +530,23 @@ func admin(email string) auth.NewUser {
 	user.Role = auth.RoleAdmin
 	return user
 }
+
+func TestNoSessionBeginsWithAKeyThatMayBeRevoked(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, url string) {
+		store := open(t, url)
+		user := newUser("ada@example.com")
+		check(t, store.CreateUser(t.Context(), user, nil))
+		check(t, store.AddKey(t.Context(), auth.SealedKey{Kind: auth.RefreshKey, Number: 1, ID: "leaked", Sealed: []byte("x"), CreatedAt: now, ActiveAt: now}))
+		check(t, store.RevokeKey(t.Context(), "leaked", now))
+		session, other := newSession(user.ID), newUser("grace@example.com") // by a server that has not heard of it
+		wantUnavailable(t, store.CreateSession(t.Context(), session, user.PasswordHash))
+		first := newSession(other.ID)
+		wantUnavailable(t, store.CreateUser(t.Context(), other, &first))
+		_, err := store.Session(t.Context(), session.ID)
+		wantNotFound(t, "session", err)
+		_, _, err = store.UserByEmail(t.Context(), other.NormalizedEmail)
+		wantNotFound(t, "user", err)
+		session.RevokedKeys = 1
+		check(t, store.CreateSession(t.Context(), session, user.PasswordHash))
+	})
+}

@@ -5,7 +5,7 @@ DELETE FROM sessions WHERE id IN (SELECT id FROM sessions WHERE expires_at < ? O
 DELETE FROM throttles WHERE used_to < ? AND bucket IN (SELECT bucket FROM throttles WHERE used_to < ? ORDER BY used_to LIMIT 500)
 INSERT INTO events (id, user_id, kind, session_id, actor_id, reason, ended_count, user_agent, ip, created_at) SELECT ?, id, ?, ?, ?, ?, ?, ?, ?, ? FROM users WHERE id = ? ON CONFLICT (id) DO NOTHING
 INSERT INTO keys (kind, number, id, sealed, created_at, active_at) VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (kind, number) DO NOTHING
-INSERT INTO sessions (id, user_id, device_name, delivery, user_agent, ip, created_at, last_used_at, expires_at, idle_expires_at, refresh_generation, confirmed_generation, refresh_hash, refresh_key_id, refreshed_at, late_retry_generation, late_retry_streak, password_generation) SELECT ?, id, ?, ?, ?, ?, ?, ?, ?, ?, 1, 0, ?, ?, ?, 0, 0, password_generation FROM users WHERE id = ? AND disabled_at IS NULL AND password_hash = ? ON CONFLICT (id) DO NOTHING
+INSERT INTO sessions (id, user_id, device_name, delivery, user_agent, ip, created_at, last_used_at, expires_at, idle_expires_at, refresh_generation, confirmed_generation, refresh_hash, refresh_key_id, refreshed_at, late_retry_generation, late_retry_streak, password_generation) SELECT ?, id, ?, ?, ?, ?, ?, ?, ?, ?, 1, 0, ?, ?, ?, 0, 0, password_generation FROM users WHERE id = ? AND disabled_at IS NULL AND password_hash = ? AND (SELECT COUNT(*) FROM keys WHERE keys.revoked_at IS NOT NULL) = ? ON CONFLICT (id) DO NOTHING
 INSERT INTO throttles (bucket, used_to, failures, doublings) VALUES (?, ?, 0, 0) ON CONFLICT (bucket) DO UPDATE SET used_to = CASE WHEN throttles.used_to > ? THEN throttles.used_to ELSE ? END + (CAST(? AS bigint) << CASE WHEN throttles.used_to < ? THEN 0 ELSE CAST(throttles.doublings AS int) END), failures = CASE WHEN throttles.used_to < ? THEN 0 ELSE throttles.failures END, doublings = CASE WHEN throttles.used_to < ? THEN 0 ELSE throttles.doublings END WHERE throttles.used_to <= ? RETURNING doublings
 INSERT INTO users (id, email, normalized_email, name, role, password_hash, created_at) VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
 INSERT INTO users (id, email, normalized_email, name, role, password_hash, created_at, disabled_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?), (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING
@@ -51,3 +51,4 @@ UPDATE users SET role = ? WHERE id = ?
 UPDATE users SET role = role WHERE id = ? AND password_hash = ?
 UPDATE users SET role = role WHERE role = 'ADMIN'
 SELECT id FROM events WHERE number = ?
+SELECT COUNT(*) FROM keys WHERE revoked_at IS NOT NULL
