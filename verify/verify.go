@@ -10,6 +10,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -82,17 +83,17 @@ func New(options Options) (*Verifier, error) {
 	if options.FailClosed && options.ServiceKey == "" {
 		return nil, errors.New("verify: FailClosed needs a ServiceKey")
 	}
-	every := orDefault(options.Every, 250*time.Millisecond)
-	awayAfter := orDefault(options.AwayAfter, max(5*time.Second, 4*every))
+	every := cmp.Or(options.Every, 250*time.Millisecond)
+	awayAfter := cmp.Or(options.AwayAfter, max(5*time.Second, 4*every))
 	if every < 0 || awayAfter < every {
 		return nil, errors.New("verify: AwayAfter must not be shorter than Every")
 	}
-	base := strings.TrimRight(orDefault(options.URL, options.Issuer), "/")
+	base := strings.TrimRight(cmp.Or(options.URL, options.Issuer), "/")
 	if parsed, err := url.Parse(base); err != nil || parsed.Host == "" || parsed.Scheme != "https" && parsed.Scheme != "http" {
 		return nil, errors.New("verify: the URL of the server is not an http or https URL")
 	}
-	client := orDefault(options.Client, &http.Client{Timeout: 5 * time.Second})
-	log := orDefault(options.Log, slog.Default())
+	client := cmp.Or(options.Client, &http.Client{Timeout: 5 * time.Second})
+	log := cmp.Or(options.Log, slog.Default())
 	now := options.Now
 	if now == nil {
 		now = time.Now
@@ -107,14 +108,6 @@ func New(options Options) (*Verifier, error) {
 		}
 	}
 	return v, nil
-}
-
-func orDefault[T comparable](value, fallback T) T {
-	var zero T
-	if value == zero {
-		return fallback
-	}
-	return value
 }
 
 // Run keeps the keys, and what ended, as the server has them, until ctx ends. It is to be called once.

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"slices"
 	"strings"
 	"sync"
@@ -410,6 +411,17 @@ func TestWithAWrongServiceKeyTheFeedIsAway(t *testing.T) {
 	_, err := v.Verify(t.Context(), token)
 	wantErr(t, "closed", err, verify.ErrUnavailable)
 	want(t, "away", feedMetrics(t, v), "ended_sessions 0, feed_up 0")
+}
+
+func TestTheDocsShowTheExample(t *testing.T) {
+	docs, err := os.ReadFile("../docs/verifiers.md")
+	wantErr(t, "read", err, nil)
+	source, err := os.ReadFile("example_test.go")
+	wantErr(t, "read", err, nil)
+	_, example, _ := strings.Cut(string(source), "func Example() {\n")
+	for line := range strings.Lines(strings.TrimSuffix(example, "}\n")) {
+		want(t, line, strings.Contains(string(docs), "\n"+strings.TrimPrefix(line, "\t")), true)
+	}
 }
 
 func TestOptionsThatCannotWorkAreRefused(t *testing.T) {
