@@ -77,7 +77,7 @@ func TestEachLineOfTheGuardKeepsProductionFromStarting(t *testing.T) {
 	}{
 		{"fsync", []string{"ALTER SYSTEM SET fsync = off", "SELECT pg_reload_conf()"}, []string{"ALTER SYSTEM RESET fsync", "SELECT pg_reload_conf()"}, "has fsync off"},
 		{"synchronous_commit", []string{"ALTER DATABASE postgres SET synchronous_commit = off"}, []string{"ALTER DATABASE postgres RESET synchronous_commit"}, "has synchronous_commit off"},
-		{"read only", []string{"ALTER DATABASE postgres SET default_transaction_read_only = on"}, []string{"BEGIN READ WRITE; ALTER DATABASE postgres RESET default_transaction_read_only; COMMIT"}, "is a read replica"},
+		{"read only", []string{"ALTER DATABASE postgres SET default_transaction_read_only = on"}, []string{"BEGIN READ WRITE; ALTER DATABASE postgres RESET default_transaction_read_only; COMMIT"}, "takes no writes"},
 	} {
 		for _, statement := range broken.spoil {
 			execute(t, url, statement)
@@ -95,7 +95,7 @@ func TestEachLineOfTheGuardKeepsProductionFromStarting(t *testing.T) {
 	}
 	server.Recover(t)
 	lines := refused(t, inProduction(url))
-	want(t, "lines", strings.Join(lines, "\n"), "latchkey: DATABASE_URL: the database is a read replica; name the primary, or all hosts with target_session_attrs=read-write")
+	want(t, "lines", strings.Join(lines, "\n"), "latchkey: DATABASE_URL: the database takes no writes, as a read replica does not; name the primary, or all hosts with target_session_attrs=read-write; or reset default_transaction_read_only")
 }
 
 // awaitSetting waits until a configuration that was reloaded counts: it does so a moment later.
@@ -179,6 +179,8 @@ func TestTheDoctorSaysWhatIsWrongAndWhatToDo(t *testing.T) {
 		want(t, "secrets shown", strings.Contains(said, "canary") || strings.Contains(said, strongSecret), false)
 	}
 	folder := t.TempDir()
+	said, bad = examine(t, "DATABASE_URL=sqlite:"+filepath.Join(folder, "none", "none"))
+	want(t, "no such folder: bad in "+said, bad, true)
 	said, _ = examine(t, "DATABASE_URL=sqlite:"+filepath.Join(folder, "none"))
 	want(t, said, strings.Contains(said, "there is none yet"), true)
 	files, err := os.ReadDir(folder)

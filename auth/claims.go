@@ -8,6 +8,8 @@ import (
 	"io"
 	"strings"
 
+	"github.com/go-json-experiment/json/jsontext"
+
 	"latchkey/token"
 )
 
@@ -40,6 +42,9 @@ func ParseExtraClaims(text []byte) (ExtraClaims, error) {
 	}
 	if _, err := decoder.Token(); !errors.Is(err, io.EOF) {
 		return ExtraClaims{}, errors.New("has something behind the JSON object")
+	}
+	if !jsontext.Value(text).IsValid() {
+		return ExtraClaims{}, errors.New("has a name twice, or is not in UTF-8")
 	}
 	for name := range claims {
 		if strings.Contains(name, "{{") {

@@ -53,6 +53,8 @@ func TestExtraClaimsThatCannotBeAreRefusedWithoutBeingRepeated(t *testing.T) {
 		`{"exp": 99999999999}`:      "has the claim exp, which is Latchkey's own",
 		`{"roles": ["ADMIN"]}`:      "has the claim roles, which is Latchkey's own",
 		`{"Roles": ["canary"]}`:     "has the claim roles, which is Latchkey's own",
+		`{"a": 1, "a": "canary"}`:   "has a name twice, or is not in UTF-8",
+		"{\"a\": \"canary\xff\"}":   "has a name twice, or is not in UTF-8",
 		`{"{{user.id}}": "canary"}`: "has a placeholder in the name of a claim",
 		`{"a": "{{user.canary}}"}`:  "has a placeholder other than {{user.id}}, {{user.role}} and {{session.id}}",
 		`{"a": "` + strings.Repeat("{{user.id}}", 57) + `"}`: "has more than 2048 bytes",

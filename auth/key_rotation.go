@@ -93,8 +93,9 @@ func (s *Service) PublicKeys(ctx context.Context) jose.JSONWebKeySet {
 }
 
 // RotateKey makes the next key of a kind and returns it, or the one that there is already. It is used in ten minutes,
-// when everybody who verifies tokens has had the time to learn of it; with atOnce in two seconds, when the servers know it,
-// but verifiers may refuse its tokens for as long as they keep the old keys. Tokens of the previous keys stay good.
+// when everybody who verifies tokens has had the time to learn of it; with atOnce in two seconds by
+// servers that have read the ring since, and by the others within half a minute; verifiers may refuse its tokens for as long
+// as they keep the old keys. Tokens of the previous keys stay good.
 // Errors: ErrUnavailable.
 func (s *Service) RotateKey(ctx context.Context, kind KeyKind, atOnce bool) (*Key, error) {
 	ahead := publishedAhead

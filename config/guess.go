@@ -5,8 +5,9 @@ import "strings"
 // fewestSurprises is how many characters of a secret must not follow from those before them.
 const fewestSurprises = 20
 
-// placeholders stand in secrets that were copied from somewhere. They are so long that chance does not make them.
-var placeholders = []string{"secret", "password", "passphrase", "changeme", "change-me", "change_me", "example", "replace", "latchkey", "qwerty", "asdfgh"}
+// placeholders stand in secrets that were copied from somewhere, or that a shell was to fill in. They are such as chance does
+// not make.
+var placeholders = []string{"secret", "password", "passphrase", "changeme", "change-me", "change_me", "example", "replace", "latchkey", "qwerty", "asdfgh", "$(", "${"}
 
 // isGuessable reports whether a secret is a placeholder, or has a pattern: a part that comes again, or characters that
 // count up or down. Whether it is random cannot be told, so the rest is the operator's. zxcvbn knows more, and would cost

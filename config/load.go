@@ -33,7 +33,7 @@ var variables = []variable{
 	{name: "MIGRATE", fallback: "on", meaning: "whether to bring the database's schema up to date at the start; off needs `latchkey migrate`",
 		takes: "on or off", set: oneOf(func(c *Config, value string) { c.Migrate = value == "on" }, "on", "off")},
 	{name: "SECRET", fallback: "[a file beside the SQLite database]", meaning: "seals the keys in the database; required with PostgreSQL and in production", secret: true,
-		takes: "at least 32 bytes, such as `openssl rand -base64 32` prints; required with PostgreSQL and in production, there not one that can be guessed", set: setSecret},
+		takes: "at least 32 bytes on one line, such as `openssl rand -base64 32` prints; required with PostgreSQL and in production, there not one that can be guessed", set: setSecret},
 	{name: "SECRET_PREVIOUS", meaning: "the secret before, while SECRET is being changed", secret: true,
 		takes: "at least 32 bytes", set: setPreviousSecret},
 	{name: "KEY_ROTATION", fallback: "720h", meaning: "how old a key is when its successor is made; tokens of the old one stay good",

@@ -9,6 +9,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 const sqliteScheme = "sqlite:"
@@ -95,7 +96,10 @@ func isDatabaseURL(mode Mode, value string) bool {
 		return path != "" && !strings.HasPrefix(path, ":")
 	}
 	parsed, err := url.Parse(value)
-	if err != nil || parsed.Scheme != "postgres" && parsed.Scheme != "postgresql" {
+	if err != nil || !strings.HasPrefix(value, "postgres://") && !strings.HasPrefix(value, "postgresql://") {
+		return false
+	}
+	if strings.Contains(parsed.Path, "@") { // a slash too many: the user and the password would be the name of a database
 		return false
 	}
 	options := parsed.Query()
@@ -127,6 +131,9 @@ func setSecret(c *Config, value string) bool {
 }
 
 func isSecret(mode Mode, value string) bool {
+	if strings.TrimSpace(value) != value || strings.ContainsFunc(value, func(r rune) bool { return unicode.IsControl(r) || r == '\ufeff' }) {
+		return false // another program would read another secret from it
+	}
 	return len(value) >= minSecret && (mode != Production || !isGuessable(value))
 }
 
@@ -142,7 +149,7 @@ func setServiceKeys(c *Config, value string) bool {
 		return true
 	}
 	for key := range strings.SplitSeq(value, ",") {
-		if !isSecret(c.Mode, key) || strings.TrimSpace(key) != key {
+		if !isSecret(c.Mode, key) {
 			return false
 		}
 		c.ServiceKeys = append(c.ServiceKeys, Secret(key))

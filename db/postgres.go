@@ -35,14 +35,17 @@ func openPostgres(rawURL string, timeout time.Duration) (*sql.DB, error) {
 
 func postgresConfig(rawURL string, timeout time.Duration) (pq.Config, error) {
 	parsed, err := url.Parse(rawURL)
-	if err != nil { // which would quote the URL
+	if err != nil || parsed.Opaque != "" { // lib/pq would quote the URL
 		return pq.Config{}, errors.New("not a postgres:// URL")
 	}
 	config, err := pq.NewConfig(withSeveralHosts(*parsed).String())
 	if err != nil {
 		message := err.Error()
-		if password, ok := parsed.User.Password(); ok && password != "" {
-			message = strings.ReplaceAll(message, password, "[redacted]")
+		password, _ := parsed.User.Password()
+		for _, secret := range append(parsed.Query()["password"], password) {
+			if secret != "" {
+				message = strings.ReplaceAll(message, secret, "[redacted]")
+			}
 		}
 		return pq.Config{}, errors.New(message)
 	}

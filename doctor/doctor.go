@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"log/slog"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -41,7 +42,7 @@ var condition = []struct {
 	says   string
 	remedy string
 }{
-	{func(c db.Condition) bool { return c.Replica }, "is a read replica", "name the primary, or all hosts with target_session_attrs=read-write"},
+	{func(c db.Condition) bool { return c.Replica }, "takes no writes, as a read replica does not", "name the primary, or all hosts with target_session_attrs=read-write; or reset default_transaction_read_only"},
 	{func(c db.Condition) bool { return c.NoFsync }, "has fsync off: a crash of its machine loses what was acknowledged, and may spoil the rest", "set fsync = on in postgresql.conf and reload PostgreSQL"},
 	{func(c db.Condition) bool { return c.NoSynchronousCommit }, "has synchronous_commit off: a crash loses rotations and revokes that were acknowledged", "set synchronous_commit = on, for the server, the database and the user"},
 }
@@ -73,13 +74,17 @@ func Examine(ctx context.Context, getenv func(string) string, now func() time.Ti
 	}
 	if path, isSQLite := strings.CutPrefix(cfg.DatabaseURL.Reveal(), "sqlite:"); isSQLite {
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
+			if _, err := os.Stat(filepath.Dir(path)); err != nil {
+				e.add(Bad, "database", "the folder that it is to be in is not there", "make it, or mend DATABASE_URL")
+				return e.findings
+			}
 			e.add(Warn, "database", "there is none yet", "a server makes one when it first starts")
 			return e.findings
 		}
 	}
 	store, err := db.Connect(ctx, db.Options{URL: cfg.DatabaseURL.Reveal(), Timeout: cfg.DatabaseTimeout, Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
-		e.add(Bad, "database", err.Error(), "see that it runs, and that DATABASE_URL names it")
+		e.add(Bad, "database", err.Error(), "see that it runs, and that DATABASE_URL names it and says how to reach it")
 		return e.findings
 	}
 	defer func() { _ = store.Close() }()

@@ -44,6 +44,15 @@ func (e *Edge) identify(next http.Handler) http.Handler {
 	})
 }
 
+// method returns that of a request, if it is one of HTTP's: a client can send any word.
+func method(r *http.Request) string {
+	switch r.Method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return r.Method
+	}
+	return "OTHER"
+}
+
 // isPolled reports whether programs ask for the path over and over: such requests would drown the others.
 func isPolled(r *http.Request) bool {
 	return r.URL.Path == "/healthz" || r.URL.Path == "/readyz" || r.URL.Path == endedPath
@@ -51,7 +60,7 @@ func isPolled(r *http.Request) bool {
 
 func requestID(r *http.Request) string { return telemetry.RequestID(r.Context()) }
 
-// logAccess writes one line per request. No header and no query string is in it.
+// logAccess writes one line per request. No header, no query string and no path that is not one of ours is in it.
 func (e *Edge) logAccess(next *http.ServeMux) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
@@ -61,11 +70,15 @@ func (e *Edge) logAccess(next *http.ServeMux) http.Handler {
 			if isPolled(r) && recorded.status < http.StatusInternalServerError {
 				log = e.log.DebugContext
 			}
-			log(r.Context(), "request", "method", r.Method, "path", r.URL.Path, "status", recorded.status,
+			_, route := next.Handler(r)
+			path := r.URL.Path
+			if route == "" { // it can be anything, a token too
+				path = "no such path"
+			}
+			log(r.Context(), "request", "method", method(r), "path", path, "status", recorded.status,
 				"bytes", recorded.bytes, "duration", time.Since(start), "ip", e.clientIP(r))
 			if span := trace.SpanFromContext(r.Context()); span.IsRecording() {
-				_, route := next.Handler(r) // not the path: it can be anything
-				span.SetName(cmp.Or(route, "no such path"))
+				span.SetName(cmp.Or(route, path))
 				span.SetAttributes(attribute.Int("http.response.status_code", recorded.status))
 			}
 		}()
