@@ -35,7 +35,11 @@ func refused(t *testing.T, environment []string) []string {
 	cmd.Env = append(cmd.Env, environment...)
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
-	if exit, ok := errors.AsType[*exec.ExitError](cmd.Run()); !ok || exit.ExitCode() != 1 {
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer time.AfterFunc(20*time.Second, func() { _ = cmd.Process.Kill() }).Stop() // where it does start
+	if exit, ok := errors.AsType[*exec.ExitError](cmd.Wait()); !ok || exit.ExitCode() != 1 {
 		t.Fatalf("got %v, want status 1: %s", cmd.ProcessState, stderr.String())
 	}
 	want(t, "secrets shown", strings.Contains(stderr.String(), "canary"), false)
