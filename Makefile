@@ -1,6 +1,9 @@
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 FUZZTIME = 5s
 
+# Where scripts/node.sh puts a Node.js that is new enough, if the system's is not.
+export PATH := $(CURDIR)/.tools/node_modules/node/bin:$(PATH)
+
 .PHONY: help run test check fuzz bench soak explorer passwords release
 help: ## list what can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 8
@@ -24,7 +27,7 @@ check: ## all that must hold before a commit lands: format, vet, staticcheck, ra
 		&& rm -r "$$before" || { echo "go generate ./... changed graph/: commit what it wrote"; exit 1; }
 	@scripts/databases.sh
 	@scripts/node.sh
-	web/conformance/node_modules/.bin/eslint --config web/conformance/eslint.config.mjs schema.graphqls
+	node_modules/.bin/eslint --config web/conformance/eslint.config.mjs schema.graphqls
 	CGO_ENABLED=1 go test -race -short ./...
 	cd deploy/check && go vet ./... && go test -vet=off ./... # a module of its own: what it needs, the server does not
 	$(MAKE) --no-print-directory fuzz

@@ -10,7 +10,7 @@ import (
 	"latchkey/db/dbtest"
 )
 
-// node returns a command that runs a program of the folder conformance. Without Node.js or its packages the
+// node returns a command that runs a program of the folder conformance. Without Node.js or the packages the
 // test is skipped, on CI it fails: scripts/node.sh installs them.
 func node(t *testing.T, program string, args ...string) *exec.Cmd {
 	t.Helper()
@@ -18,7 +18,7 @@ func node(t *testing.T, program string, args ...string) *exec.Cmd {
 		t.Skip("runs other people's programs, which -short leaves out")
 	}
 	_, err := exec.LookPath("node")
-	if _, missing := os.Stat("conformance/node_modules/graphql-http"); err != nil || missing != nil {
+	if _, missing := os.Stat("../node_modules/graphql-http"); err != nil || missing != nil {
 		unavailable(t, errors.Join(err, missing))
 	}
 	cmd := exec.CommandContext(t.Context(), "node", append([]string{program}, args...)...)
