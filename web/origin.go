@@ -40,7 +40,8 @@ func newOrigins(publicURL string, allowed []string) (*origins, error) {
 		AllowedHeaders: append([]string{
 			"Content-Type", "X-Apollo-Operation-Id", "Apollographql-Client-Name", "Apollographql-Client-Version", "Traceparent",
 		}, preflightHeaders...),
-		ExposedHeaders:   []string{"Retry-After", "WWW-Authenticate", "X-Request-Id", "Traceparent"},
+		// Date: a page refreshes ahead of accessTokenExpiresAt, which is by this server's clock.
+		ExposedHeaders:   []string{"Date", "Retry-After", "WWW-Authenticate", "X-Request-Id", "Traceparent"},
 		AllowCredentials: true,
 		MaxAge:           int((10 * time.Minute).Seconds()),
 	}

@@ -91,6 +91,7 @@ func TestPagesOfTheServerAndOfAllowedOriginsAreLetIn(t *testing.T) {
 			want(t, name, string(a.Data["me"]), `{"email":"ada@example.com"}`)
 			shared := map[bool]string{true: allowedOrigin}[name == "an allowed one"]
 			want(t, name+": Access-Control-Allow-Origin", a.Header.Get("Access-Control-Allow-Origin"), shared)
+			want(t, name+": the clock", strings.Contains(a.Header.Get("Access-Control-Expose-Headers"), "Date"), shared != "")
 			want(t, name+": Vary", strings.Contains(strings.Join(a.Header.Values("Vary"), ","), "Origin"), true)
 		}
 	})
