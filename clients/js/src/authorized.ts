@@ -1,0 +1,101 @@
+import { errorOfStatus, hindranceIn, SessionError, type Hindrance, type UnauthenticatedReason } from './errors.js';
+import type { Attempt, Authorization } from './session.js';
+
+/** What is needed of a session to run operations as who is signed in. Credential: what the session knows of its tokens. */
+export interface Credentials<Credential> {
+  /** For how long an operation may wait, in milliseconds. */
+  readonly patience: number;
+  /** current returns what is good now. It throws a SessionError where that cannot be had. */
+  current(): Promise<Credential>;
+  authorizationOf(credential: Credential): Authorization;
+  /** refused says that the server did not take it, and returns whether there is another one by now. */
+  refused(credential: Credential, reason: UnauthenticatedReason): Promise<boolean>;
+  /** answered says that the server did. */
+  answered(): void;
+  /** worthRepeating waits until the server may answer again; false: not before the deadline. */
+  worthRepeating(error: SessionError, deadline: number, signal?: AbortSignal | null): Promise<boolean>;
+}
+
+/** runAuthorized is Session.authorized. */
+export async function runAuthorized<Answer, Credential>(
+  credentials: Credentials<Credential>,
+  { run, hindrance, repeatable, signal }: Attempt<Answer>,
+): Promise<Answer> {
+  const deadline = Date.now() + credentials.patience;
+  let refreshed = false;
+  for (;;) {
+    const credential = await credentials.current();
+    signal?.throwIfAborted();
+    const outcome = await run(credentials.authorizationOf(credential)).then(
+      (answer) => ({ answer, hindered: hindrance(answer) }),
+      (error: unknown) => {
+        if (error instanceof SessionError && error.temporary) {
+          return { thrown: error, hindered: { trouble: error } };
+        }
+        throw error;
+      },
+    );
+    const { hindered } = outcome;
+    let again = false;
+    if (!hindered) {
+      credentials.answered();
+    } else if ('unauthenticated' in hindered) {
+      // It has not run: the server looks at the token first. Once only: what it refuses after a refresh, it refuses.
+      again = (await credentials.refused(credential, hindered.unauthenticated)) && !refreshed;
+      refreshed = true;
+    } else {
+      again = (await credentials.worthRepeating(hindered.trouble, repeatable ? deadline : 0, signal)) && repeatable;
+    }
+    if (!again) {
+      if ('thrown' in outcome) {
+        throw outcome.thrown;
+      }
+      return outcome.answer;
+    }
+  }
+}
+
+/** fetchAuthorized is Session.fetch. */
+export async function fetchAuthorized(
+  fetchOnce: (request: Request) => Promise<Response>,
+  authorized: <Answer>(attempt: Attempt<Answer>) => Promise<Answer>,
+  request: Request,
+): Promise<Response> {
+  // A string that says "mutation" makes a query look like one: then it is not repeated, which is safe.
+  const repeatable = request.method === 'GET' || !/\b(mutation|subscription)\b/.test(await request.clone().text());
+  const { response } = await authorized<{ response: Response; hindered: Hindrance | null }>({
+    repeatable,
+    signal: request.signal,
+    run: async ({ headers, credentials }) => {
+      const attempt = new Request(request.clone(), credentials && { credentials });
+      for (const [name, value] of Object.entries(headers)) {
+        attempt.headers.set(name, value);
+      }
+      const response = await fetchOnce(attempt);
+      return { response, hindered: await hindranceOf(response) };
+    },
+    hindrance: ({ hindered }) => hindered,
+  });
+  return response;
+}
+
+async function hindranceOf(response: Response): Promise<Hindrance | null> {
+  if (/\bjson\b/i.test(response.headers.get('Content-Type') ?? '')) {
+    let text: string;
+    try {
+      text = await response.clone().text();
+    } catch (error) {
+      throw new SessionError('UNAVAILABLE', "The server's answer was cut.", null, null, { cause: error });
+    }
+    try {
+      const hindered = hindranceIn((JSON.parse(text) as { errors?: [] } | null)?.errors);
+      if (hindered) {
+        return hindered;
+      }
+    } catch {
+      // Whoever asked will see that it is not JSON.
+    }
+  }
+  const trouble = errorOfStatus(response);
+  return trouble && { trouble };
+}

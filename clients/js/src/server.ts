@@ -1,0 +1,110 @@
+import { errorIn, errorOfStatus, SessionError, type ErrorInAnswer } from './errors.js';
+
+// A slow line still gets its answer; one that is dead is given up while somebody waits.
+const answerWithin = 20_000;
+
+/** A Latchkey server: operations go to it, and its clock is read from its answers. */
+export class Server {
+  readonly #fetch: typeof globalThis.fetch;
+  /** How far the server's clock is ahead of this device's, in milliseconds. */
+  ahead = 0;
+
+  constructor(
+    readonly url: string,
+    fetch: typeof globalThis.fetch | undefined,
+  ) {
+    this.#fetch = fetch ?? ((...args) => globalThis.fetch(...args));
+  }
+
+  /** now returns the time by the server's clock, in milliseconds, to within half a second once it has answered. */
+  now(): number {
+    return Date.now() + this.ahead;
+  }
+
+  /** fetchElsewhere fetches from another server. */
+  fetchElsewhere(request: Request): Promise<Response> {
+    return this.#fetch(request);
+  }
+
+  /**
+   * fetch fetches, and reads the server's clock from the answer.
+   * It throws a SessionError where there is no answer, and the AbortError of the caller's own signal.
+   */
+  async fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
+    const sent = Date.now();
+    let response: Response;
+    try {
+      response = await this.#fetch(input, init);
+    } catch (error) {
+      if ((init?.signal ?? (input as Partial<Request>).signal)?.aborted) {
+        throw error;
+      }
+      throw new SessionError('UNAVAILABLE', 'The server cannot be reached.', null, null, { cause: error });
+    }
+    this.#readClock(response, sent);
+    return response;
+  }
+
+  /**
+   * run runs an operation and returns its data. Cookies are sent and taken.
+   * It throws a SessionError where the server gave none.
+   */
+  async run<Data>(query: string, variables: object, headers: Record<string, string> = {}): Promise<Data> {
+    const late = new AbortController();
+    const timer = setTimeout(() => late.abort(), answerWithin);
+    try {
+      const response = await this.fetch(this.url, {
+        method: 'POST',
+        credentials: 'include',
+        cache: 'no-store',
+        headers: {
+          Accept: 'application/graphql-response+json, application/json',
+          'Content-Type': 'application/json',
+          // No form of another site can send it: programs that keep cookies are let in by it, see docs/http.md.
+          'GraphQL-Require-Preflight': '1',
+          ...headers,
+        },
+        body: JSON.stringify({ query, variables }),
+        signal: late.signal,
+      });
+      const answer = await answerIn(response);
+      if (!answer.data || answer.errors?.length) {
+        throw errorIn(answer.errors) ?? unreadable(response);
+      }
+      return answer.data as Data;
+    } catch (error) {
+      if (error instanceof SessionError) {
+        throw error;
+      }
+      const says = late.signal.aborted ? 'The server does not answer.' : "The server's answer was cut.";
+      throw new SessionError('UNAVAILABLE', says, null, null, { cause: error });
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  // The header Date has whole seconds, cut off: half a second more is right on average.
+  #readClock(response: Response, sent: number): void {
+    const date = Date.parse(response.headers.get('Date') ?? '');
+    if (!Number.isNaN(date)) {
+      this.ahead = date + 500 - (sent + Date.now()) / 2;
+    }
+  }
+}
+
+interface Answer {
+  readonly data?: unknown;
+  readonly errors?: readonly ErrorInAnswer[];
+}
+
+async function answerIn(response: Response): Promise<Answer> {
+  if (!/\bjson\b/i.test(response.headers.get('Content-Type') ?? '')) {
+    throw errorOfStatus(response) ?? unreadable(response);
+  }
+  const answer: unknown = await response.json();
+  return answer && typeof answer === 'object' ? answer : {};
+}
+
+function unreadable(response: Response): SessionError {
+  return new SessionError('BAD_ANSWER', `What answered at this address, with HTTP ${response.status}, is not a Latchkey server.`);
+}
