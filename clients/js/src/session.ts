@@ -35,7 +35,8 @@ export interface SessionUser {
 
 /**
  * Who is signed in. The object changes only when what it says does: a refresh that goes well changes nothing.
- * `trouble` is why the server cannot be asked at present, and null while it can. It signs nobody out.
+ * `trouble` is why the server cannot be asked at present, and null while it can. It signs nobody out. One answer that was
+ * lost is no trouble yet: it is asked for again first.
  */
 export type SessionState =
   /** Not known yet: a page was opened, and the server is being asked. */

@@ -12,22 +12,12 @@ import type {
   WhoAmIQuery,
 } from './generated/documents.js';
 import { keepCookie, keepToken, type Keep } from './keep.js';
+import { followPage, isVisible } from './page.js';
 import { Server } from './server.js';
-import type { Attempt, Authorization, LogIn, Session, SessionOptions, SessionState, SessionUser, SignInResult, SignUp } from './session.js';
+import type { Attempt, Authorization, LogIn, Session, SessionOptions, SessionState, SignInResult, SignUp } from './session.js';
 import { tabsOf, type Tabs } from './tabs.js';
+import { isNewer, tokensOf, type Tokens } from './tokens.js';
 import { Trouble } from './trouble.js';
-
-// What a tab knows of a session. The refresh token is not among it: it stays in its cookie or its storage.
-interface Tokens {
-  readonly accessToken: string | null;
-  readonly sessionId: string;
-  readonly user: SessionUser;
-  // By the server's clock, in milliseconds.
-  readonly startedAt: number;
-  readonly refreshAt: number;
-  readonly staleAt: number;
-  readonly expiresAt: number;
-}
 
 // What tabs tell each other.
 type Message =
@@ -92,7 +82,22 @@ export class TabSession implements Session, Credentials<Tokens | null> {
     const shared = delivery !== 'BODY' || Boolean(storage);
     this.#tabs = tabsOf<Message>(shared ? `${name}:${delivery}:1` : null, (message) => this.#hear(message));
     if (typeof document === 'object') {
-      this.#followPage();
+      followPage(this.#closed.signal, {
+        shown: () => {
+          this.#trouble.wake();
+          this.#begin();
+          this.#schedule();
+        },
+        hidden: () => clearTimeout(this.#timer),
+        online: () => this.#trouble.wake(),
+        left: () => this.#tabs.pause(),
+        back: () => {
+          this.#tabs.resume();
+          if (this.#tokens) {
+            this.#ask().catch(() => {}); // what the others said meanwhile was not heard
+          }
+        },
+      });
       this.#begin();
     }
   }
@@ -242,7 +247,9 @@ export class TabSession implements Session, Credentials<Tokens | null> {
     this.#watching = true;
     try {
       while (this.#trouble.error && !this.#closed.signal.aborted) {
-        await this.#trouble.wait(this.#trouble.error);
+        const again = this.#trouble.wait(this.#trouble.error);
+        this.#show();
+        await again;
         if (!this.#trouble.error || this.#closed.signal.aborted) {
           return;
         }
@@ -300,7 +307,7 @@ export class TabSession implements Session, Credentials<Tokens | null> {
     if (due && !this.#closed.signal.aborted) {
       (this.#known ? this.refresh() : this.#resume()).catch((error: unknown) => {
         if (error instanceof SessionError) {
-          this.#trouble.error = error; // shown until the next answer, also where waiting would not help
+          this.#trouble.lasts(error); // shown until the next answer, also where waiting would not help
           this.#show();
         }
       });
@@ -401,24 +408,9 @@ export class TabSession implements Session, Credentials<Tokens | null> {
     }
   }
 
-  async #accept({ accessToken, refreshToken, accessTokenExpiresAt, session, user }: SignedInFragment): Promise<void> {
-    const now = this.#server.now();
-    let expiresAt = Date.parse(accessTokenExpiresAt);
-    if (expiresAt <= now) {
-      expiresAt = now + 60_000; // it is new: the clock is wrong, and the server's cannot be read
-    }
-    // Ahead by up to half a minute. A twentieth of its life, or 5 s, before its end nothing is begun with it any more.
-    const life = expiresAt - now;
-    const tokens: Tokens = {
-      accessToken,
-      sessionId: session.id,
-      user,
-      startedAt: Date.parse(session.createdAt),
-      refreshAt: expiresAt - Math.min(30_000, life / 3),
-      staleAt: expiresAt - Math.min(5_000, life / 20),
-      expiresAt,
-    };
-    await this.#keep.signedIn(session.id, refreshToken);
+  async #accept(granted: SignedInFragment): Promise<void> {
+    const tokens = tokensOf(granted, this.#server.now());
+    await this.#keep.signedIn(tokens.sessionId, granted.refreshToken);
     this.#become(tokens, null);
     this.#tabs.say({ kind: 'signedIn', tokens, serverIsAhead: this.#server.ahead });
   }
@@ -466,7 +458,7 @@ export class TabSession implements Session, Credentials<Tokens | null> {
   }
 
   #show(): void {
-    const trouble = this.#trouble.error;
+    const trouble = this.#trouble.lasting;
     let state: SessionState;
     if (!this.#known) {
       state = { status: 'resuming', trouble };
@@ -475,7 +467,7 @@ export class TabSession implements Session, Credentials<Tokens | null> {
     } else {
       state = { status: 'signedOut', endReason: this.#endReason, trouble };
     }
-    if (JSON.stringify({ ...state, trouble: trouble?.code }) !== JSON.stringify({ ...this.#state, trouble: this.#state.trouble?.code })) {
+    if (describe(state) !== describe(this.#state)) {
       this.#state = state;
       this.#listeners.forEach((listener) => listener());
     }
@@ -484,7 +476,7 @@ export class TabSession implements Session, Credentials<Tokens | null> {
   // A page that is looked at refreshes ahead by itself; others when they are used, or looked at again.
   #schedule(): void {
     clearTimeout(this.#timer);
-    if (!this.#tokens || this.#closed.signal.aborted || typeof document !== 'object' || document.visibilityState === 'hidden') {
+    if (!this.#tokens || this.#closed.signal.aborted || !isVisible()) {
       return;
     }
     const wait = Math.min(Math.max(0, this.#tokens.refreshAt - this.#server.now()), longestTimer);
@@ -495,37 +487,6 @@ export class TabSession implements Session, Credentials<Tokens | null> {
       }
     }, wait);
   }
-
-  #followPage(): void {
-    const { signal } = this.#closed;
-    const lookedAt = () => {
-      if (document.visibilityState === 'visible') {
-        this.#trouble.wake();
-        this.#begin();
-      }
-      this.#schedule();
-    };
-    document.addEventListener('visibilitychange', lookedAt, { signal });
-    globalThis.addEventListener('online', () => this.#trouble.wake(), { signal });
-    globalThis.addEventListener('pagehide', () => this.#tabs.pause(), { signal });
-    globalThis.addEventListener(
-      'pageshow',
-      ({ persisted }: PageTransitionEvent) => {
-        this.#tabs.resume();
-        if (persisted && this.#tokens) {
-          this.#ask().catch(() => {}); // it did not hear what the others said
-        }
-      },
-      { signal },
-    );
-  }
-}
-
-function isNewer(theirs: Tokens, mine: Tokens | null): boolean {
-  if (!mine) {
-    return true;
-  }
-  return theirs.sessionId === mine.sessionId ? theirs.expiresAt > mine.expiresAt : theirs.startedAt > mine.startedAt;
 }
 
 function absolute(url: string | URL): string {
@@ -538,4 +499,9 @@ function sessionStorageOfPage(): unknown {
   } catch {
     return undefined; // blocked
   }
+}
+
+// An error is another object each time, and says the same.
+function describe(state: SessionState): string {
+  return JSON.stringify({ ...state, trouble: state.trouble?.code });
 }

@@ -8,16 +8,31 @@ const longest = 8_000;
  * so that the clients of a server that comes back do not come all at once.
  */
 export class Trouble {
-  /** Why the server could not be asked, or null while it can. */
-  error: SessionError | null = null;
+  #error: SessionError | null = null;
   #failures = 0;
   #waiting: Promise<void> | null = null;
   #wake: () => void = () => {};
 
+  /** Why the server could not be asked the last time, or null where it answered. */
+  get error(): SessionError | null {
+    return this.#error;
+  }
+
+  /** The same where it is worth showing: one lost answer is repeated before anybody notices. */
+  get lasting(): SessionError | null {
+    return this.#failures > 1 ? this.#error : null;
+  }
+
+  /** lasts says that it will not pass by itself. */
+  lasts(error: SessionError): void {
+    this.#error = error;
+    this.#failures = Math.max(this.#failures, 2);
+  }
+
   /** over says that the server answered. It returns whether it had not. */
   over(): boolean {
-    const was = this.error !== null;
-    this.error = null;
+    const was = this.#error !== null;
+    this.#error = null;
     this.#failures = 0;
     this.#wake();
     return was;
@@ -25,7 +40,7 @@ export class Trouble {
 
   /** wait waits until it is worth asking again after an error, or until wake is called. */
   wait(error: SessionError): Promise<void> {
-    this.error = error;
+    this.#error = error;
     this.#waiting ??= new Promise<void>((resolve) => {
       const step = Math.min(longest, shortest * 2 ** this.#failures++);
       const asked = (error.retryAt?.getTime() ?? 0) - Date.now();

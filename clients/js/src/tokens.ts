@@ -1,0 +1,41 @@
+import type { SignedInFragment } from './generated/documents.js';
+import type { SessionUser } from './session.js';
+
+/** What a tab knows of a session. The refresh token is not among it: it stays in its cookie or its storage. */
+export interface Tokens {
+  readonly accessToken: string | null;
+  readonly sessionId: string;
+  readonly user: SessionUser;
+  // By the server's clock, in milliseconds.
+  readonly startedAt: number;
+  /** From when on it is exchanged, while it is still good: up to half a minute before its end. */
+  readonly refreshAt: number;
+  /** From when on nothing is begun with it: up to five seconds before its end. */
+  readonly staleAt: number;
+  readonly expiresAt: number;
+}
+
+/** tokensOf returns what the server granted at a moment by its clock. */
+export function tokensOf({ accessToken, accessTokenExpiresAt, session, user }: SignedInFragment, now: number): Tokens {
+  const told = Date.parse(accessTokenExpiresAt);
+  // It is new. If it has expired, this device's clock is wrong, and something hides the server's from it.
+  const expiresAt = told > now ? told : now + 60_000;
+  const life = expiresAt - now;
+  return {
+    accessToken,
+    sessionId: session.id,
+    user,
+    startedAt: Date.parse(session.createdAt),
+    refreshAt: expiresAt - Math.min(30_000, life / 3),
+    staleAt: expiresAt - Math.min(5_000, life / 20),
+    expiresAt,
+  };
+}
+
+/** isNewer tells whether what another tab knows is newer than what this one does. */
+export function isNewer(theirs: Tokens, mine: Tokens | null): boolean {
+  if (!mine) {
+    return true;
+  }
+  return theirs.sessionId === mine.sessionId ? theirs.expiresAt > mine.expiresAt : theirs.startedAt > mine.startedAt;
+}
