@@ -14,11 +14,13 @@ var mayImport = map[string][]string{
 	"latchkey/auth/authtest":         {"auth", "db", "internal/leaks"}, // for tests only
 	"latchkey/bench":                 {},                               // tests only
 	"latchkey/cli":                   {"auth", "config", "doctor"},
+	"latchkey/clients":               {}, // tests only
 	"latchkey/config":                {},
 	"latchkey/db":                    {"auth", "telemetry"},
 	"latchkey/db/dbtest":             {"internal/leaks"}, // for tests only
 	"latchkey/deploy":                {},                 // tests only
 	"latchkey/doctor":                {"auth", "config", "db"},
+	"latchkey/examples":              {}, // tests only
 	"latchkey/graph":                 {"auth", "graph/generated", "graph/scalar", "telemetry"},
 	"latchkey/graph/generated":       {"auth", "graph/scalar"},
 	"latchkey/graph/scalar":          {"auth"},
@@ -30,6 +32,7 @@ var mayImport = map[string][]string{
 	"latchkey/internal/release/pack": {"internal/release"},
 	"latchkey/internal/leaks":        {}, // for tests only
 	"latchkey/internal/looks":        {},
+	"latchkey/internal/stand":        {"db/dbtest", "internal/leaks"}, // for tests only
 	"latchkey/token":                 {},
 	"latchkey/verify":                {"internal/looks", "token"},
 	"latchkey/telemetry":             {},

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"latchkey/db/dbtest"
+	"latchkey/internal/stand"
 )
 
 func TestAPersonUsesTheExplorerInARealBrowser(t *testing.T) {
@@ -22,7 +23,7 @@ func TestAPersonUsesTheExplorerInARealBrowser(t *testing.T) {
 		}))
 		defer foreign.Close()
 		byName := func(url string) string { return strings.Replace(url, "127.0.0.1", "localhost", 1) } // one site, two origins
-		cmd := node(t, "browser.mjs", chromium(t), byName(s.URL), byName(foreign.URL), screenshots(t))
+		cmd := stand.NodeCommand(t, "conformance", "browser.mjs", stand.Chromium(t), byName(s.URL), byName(foreign.URL), stand.Screenshots(t))
 		var stderr strings.Builder
 		cmd.Stderr = &stderr
 		stdin, err := cmd.StdinPipe()

@@ -26,6 +26,7 @@ import (
 	"latchkey/auth"
 	"latchkey/auth/authtest"
 	"latchkey/db/dbtest"
+	"latchkey/internal/stand"
 )
 
 // verifier is the service that docs/verifiers.md shows, running.
@@ -33,7 +34,7 @@ type verifier struct{ url string }
 
 func verifierCommand(t *testing.T, keysURL, endedURL, key string) (cmd *exec.Cmd, stderr *logBuffer) {
 	t.Helper()
-	cmd, stderr = node(t, "verifier.mjs"), &logBuffer{}
+	cmd, stderr = stand.NodeCommand(t, "conformance", "verifier.mjs"), &logBuffer{}
 	cmd.Stderr = stderr
 	cmd.Env = append(os.Environ(), "ISSUER="+publicURL, "AUDIENCE="+authtest.Settings().Audience,
 		"JWKS_URL="+keysURL, "ENDED_URL="+endedURL, "SERVICE_KEY="+key, "PORT=0")
