@@ -1,0 +1,242 @@
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { createSession, SessionError, type SessionOptions, type TokenStorage } from '../src/index.js';
+import { ask, Browser, expired, password, revokeElsewhere, server, signUp } from './server.js';
+
+beforeEach(server.forget);
+
+/** A storage such as localStorage, which the tests can look into. */
+function storageInMemory(): TokenStorage & { readonly items: Map<string, string> } {
+  const items = new Map<string, string>();
+  return {
+    items,
+    getItem: (key) => items.get(key) ?? null,
+    setItem: (key, value) => items.set(key, value),
+    removeItem: (key) => items.delete(key),
+  };
+}
+
+const body = (options?: Partial<SessionOptions>) => createSession({ url: server.url, delivery: 'BODY', ...options });
+
+describe('signing in', () => {
+  it('returns as data what a form must expect', async () => {
+    const { email } = await signUp();
+    expect(await body().logIn({ email, password: 'not the password at all' })).toMatchObject({ __typename: 'AuthFailure', code: 'INVALID_CREDENTIALS', retryAt: null });
+    expect(await body().signUp({ email, password })).toMatchObject({ code: 'EMAIL_TAKEN' });
+    expect(await body().signUp({ email: 'grace@example.com', password: 'password' })).toMatchObject({ code: 'WEAK_PASSWORD' });
+  });
+
+  it('throws at once what no repeating mends', async () => {
+    const error = await body().logIn({ email: 'ada\0@example.com', password }).catch((error: unknown) => error);
+    expect(error).toBeInstanceOf(SessionError);
+    expect(error).toMatchObject({ code: 'BAD_USER_INPUT', temporary: false, requestId: expect.any(String) });
+    expect(await server.seen('LogIn')).toHaveLength(1);
+  });
+
+  it('is signed in after a sign-up whose answer was lost', async () => {
+    await server.cut('SignUp');
+    const { session, email } = await signUp();
+    expect(session.state).toMatchObject({ status: 'signedIn', user: { email } });
+    expect((await server.seen()).map(({ operation }) => operation)).toEqual(['SignUp', 'SignUp', 'LogIn']);
+  });
+
+  it('ends the session that it replaces', async () => {
+    const { session, email, accessToken } = await signUp();
+    await session.logIn({ email, password });
+    await expect.poll(() => ask('query Old { me { id } }', {}, accessToken!)).toMatchObject({ errors: [{ extensions: { reason: 'SESSION_ENDED' } }] });
+    expect(session.state.status).toBe('signedIn');
+  });
+
+  it('names the device', async () => {
+    const { session } = await signUp({ deviceName: "Ada's engine" });
+    const answer = await ask('{ me { sessions { deviceName } } }', {}, (await session.accessToken())!);
+    expect(answer).toEqual({ data: { me: { sessions: [{ deviceName: "Ada's engine" }] } } });
+  });
+});
+
+describe('refreshing', () => {
+  it('happens once, however many ask, and changes no state', async () => {
+    const { session } = await signUp();
+    const { state } = session;
+    expect(await Promise.all(Array.from({ length: 10 }, session.refresh))).toEqual(Array(10).fill(true));
+    expect(await server.seen('Refresh')).toHaveLength(1);
+    expect(session.state).toBe(state);
+  });
+
+  it('goes on after an answer that was lost, and says nothing of it', async () => {
+    const { session } = await signUp();
+    const said = vi.fn();
+    session.subscribe(said);
+    await server.cut('Refresh');
+    expect(await session.refresh()).toBe(true);
+    expect(said).not.toHaveBeenCalled();
+    expect(await ask('query New { me { id } }', {}, (await session.accessToken())!)).toHaveProperty('data.me.id');
+  });
+
+  it('throws when the patience is over, and signs nobody out', async () => {
+    const { session, email } = await signUp({ patience: 400 });
+    await server.refuse('', 100, 429); // all of them
+    await expect(session.refresh()).rejects.toMatchObject({ code: 'UNAVAILABLE', temporary: true });
+    expect(session.state).toMatchObject({ status: 'signedIn', user: { email }, trouble: { code: 'UNAVAILABLE' } });
+    await server.forget();
+    await expect.poll(() => session.state.trouble, { timeout: 10_000 }).toBeNull(); // nobody asked again
+    expect(await session.refresh()).toBe(true);
+  });
+
+  it('gives an access token that is good, and none to nobody', async () => {
+    const { session, accessToken } = await signUp();
+    await expired(accessToken);
+    expect(await ask('query Good { me { id } }', {}, (await session.accessToken())!)).toHaveProperty('data.me.id');
+    expect(await body().accessToken()).toBeNull();
+  });
+
+  it('learns why the session is over', async () => {
+    const person = await signUp();
+    await revokeElsewhere(person);
+    expect(await person.session.refresh()).toBe(false);
+    expect(person.session.state).toEqual({ status: 'signedOut', endReason: 'REVOKED', trouble: null });
+  });
+});
+
+describe('signing out', () => {
+  it('ends the session at the server', async () => {
+    const { session, accessToken } = await signUp();
+    await session.signOut();
+    expect(session.state).toMatchObject({ status: 'signedOut', endReason: 'SIGNED_OUT' });
+    expect(await ask('query Old { me { id } }', {}, accessToken!)).toMatchObject({ errors: [{ extensions: { reason: 'SESSION_ENDED' } }] });
+    expect(await session.refresh()).toBe(false);
+  });
+
+  it('does not pretend to where the server cannot be told', async () => {
+    const { session } = await signUp({ patience: 300 });
+    await server.refuse('SignOut', 100);
+    await expect(session.signOut()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    expect(session.state.status).toBe('signedIn');
+    await server.forget();
+    await session.signOut();
+    expect(session.state.status).toBe('signedOut');
+  });
+
+  it('takes the cookies back', async () => {
+    const browser = new Browser(server.origins[0]);
+    const { session } = await signUp({ delivery: 'REFRESH_COOKIE', fetch: browser.fetch });
+    expect([...browser.cookies.keys()].sort()).toEqual(['__Host-latchkey-device', '__Host-latchkey-refresh']);
+    await session.signOut();
+    expect([...browser.cookies.keys()]).toEqual(['__Host-latchkey-device']);
+  });
+});
+
+describe('what outlives a page', () => {
+  it('is the refresh token in its storage', async () => {
+    const storage = storageInMemory();
+    const { email } = await signUp({ storage });
+    const next = body({ storage });
+    expect(next.state.status).toBe('resuming');
+    expect(await next.refresh()).toBe(true);
+    expect(next.state).toMatchObject({ status: 'signedIn', user: { email } });
+    await next.signOut();
+    expect(storage.items.size).toBe(0);
+  });
+
+  it('may be in a storage that takes its time', async () => {
+    const items = storageInMemory();
+    const storage: TokenStorage = {
+      getItem: async (key) => items.getItem(key),
+      setItem: async (key, value) => items.setItem(key, value),
+      removeItem: async (key) => items.removeItem(key),
+    };
+    await signUp({ storage });
+    expect(await body({ storage }).accessToken()).not.toBeNull();
+  });
+
+  it('is nothing where the storage is blocked, and this page stays signed in', async () => {
+    const blocked = () => {
+      throw new DOMException('no', 'SecurityError');
+    };
+    const { session } = await signUp({ storage: { getItem: blocked, setItem: blocked, removeItem: blocked } });
+    expect(await session.refresh()).toBe(true);
+    await session.signOut();
+    expect(session.state.status).toBe('signedOut');
+  });
+
+  it('is what another tab stored last: no old token is used again', async () => {
+    const storage = storageInMemory();
+    const { session: one } = await signUp({ storage });
+    const two = body({ storage });
+    for (let i = 0; i < 3; i++) {
+      expect(await two.refresh()).toBe(true);
+      expect(await ask('query Used { me { id } }', {}, (await two.accessToken())!)).toHaveProperty('data.me.id');
+    }
+    expect(await one.refresh()).toBe(true);
+    expect(one.state.status).toBe('signedIn');
+  });
+
+  it('is a cookie', async () => {
+    const browser = new Browser(server.origins[0]);
+    const { email } = await signUp({ delivery: 'COOKIES', fetch: browser.fetch });
+    const next = createSession({ url: server.url, delivery: 'COOKIES', fetch: browser.fetch });
+    expect(await next.accessToken()).toBeNull();
+    expect(next.state).toMatchObject({ status: 'signedIn', user: { email } });
+  });
+
+  it('is not what a storage has that is of somebody else', async () => {
+    const storage = storageInMemory();
+    storage.items.set(`latchkey:${server.url}`, '{"theme":"dark"}');
+    expect(await body({ storage }).refresh()).toBe(false);
+  });
+});
+
+describe('fetch', () => {
+  it('sends the token to the server, and to nobody else', async () => {
+    const seen: (string | undefined)[] = [];
+    const other = createServer((request, response) => {
+      seen.push(request.headers.authorization);
+      response.end('{}');
+    }).listen(0, 'localhost');
+    try {
+      await new Promise((resolve) => other.once('listening', resolve));
+      const { session } = await signUp();
+      await session.fetch(`http://localhost:${(other.address() as AddressInfo).port}/graphql`, { method: 'POST', body: '{}' });
+      expect(seen).toEqual([undefined]);
+    } finally {
+      other.close();
+    }
+  });
+
+  it('ends with its signal, whatever the server does', async () => {
+    const { session } = await signUp();
+    await server.refuse('Waits', 100);
+    const controller = new AbortController();
+    const answer = session.fetch(server.url, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ query: 'query Waits { me { id } }' }),
+      signal: controller.signal,
+    });
+    await expect.poll(() => server.seen('Waits')).not.toHaveLength(0);
+    controller.abort();
+    await expect(answer).rejects.toMatchObject({ name: 'AbortError' });
+    expect(session.state.status).toBe('signedIn');
+  });
+});
+
+describe('createSession', () => {
+  afterEach(() => vi.unstubAllGlobals());
+
+  it('takes no options that cannot be', () => {
+    const storage = storageInMemory();
+    expect(() => body({ delivery: 'HEADER' as 'BODY' })).toThrow(TypeError);
+    expect(() => body({ patience: Number.NaN })).toThrow(TypeError);
+    expect(() => body({ url: 'not a url' })).toThrow(TypeError);
+    expect(() => body({ delivery: 'COOKIES', storage })).toThrow('storage is for the delivery BODY');
+    vi.stubGlobal('sessionStorage', storage);
+    expect(() => body({ storage })).toThrow('sessionStorage');
+  });
+
+  it('asks nobody before it is used where there is no page, and stops when it is closed', async () => {
+    const session = body({ storage: storageInMemory() });
+    session.close();
+    expect(await server.seen()).toEqual([]);
+  });
+});
