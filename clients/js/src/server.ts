@@ -1,3 +1,4 @@
+import { ServerClock } from './clock.js';
 import { errorIn, errorOfStatus, SessionError, type ErrorInAnswer } from './errors.js';
 
 // A slow line still gets its answer; one that is dead is given up while somebody waits.
@@ -6,19 +7,13 @@ const answerWithin = 20_000;
 /** A Latchkey server: operations go to it, and its clock is read from its answers. */
 export class Server {
   readonly #fetch: typeof globalThis.fetch;
-  /** How far the server's clock is ahead of this device's, in milliseconds. */
-  ahead = 0;
+  readonly clock = new ServerClock();
 
   constructor(
     readonly url: string,
     fetch: typeof globalThis.fetch | undefined,
   ) {
     this.#fetch = fetch ?? ((...args) => globalThis.fetch(...args));
-  }
-
-  /** now returns the time by the server's clock, in milliseconds, to within half a second once it has answered. */
-  now(): number {
-    return Date.now() + this.ahead;
   }
 
   /** fetchElsewhere fetches from another server. */
@@ -41,7 +36,7 @@ export class Server {
       }
       throw new SessionError('UNAVAILABLE', 'The server cannot be reached.', null, null, { cause: error });
     }
-    this.#readClock(response, sent);
+    this.clock.read(response.headers.get('Date'), sent);
     return response;
   }
 
@@ -80,14 +75,6 @@ export class Server {
       throw new SessionError('UNAVAILABLE', says, null, null, { cause: error });
     } finally {
       clearTimeout(timer);
-    }
-  }
-
-  // The header Date has whole seconds, cut off: half a second more is right on average.
-  #readClock(response: Response, sent: number): void {
-    const date = Date.parse(response.headers.get('Date') ?? '');
-    if (!Number.isNaN(date)) {
-      this.ahead = date + 500 - (sent + Date.now()) / 2;
     }
   }
 }

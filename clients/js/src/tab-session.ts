@@ -1,4 +1,5 @@
 import { fetchAuthorized, runAuthorized, type Credentials } from './authorized.js';
+import type { Ahead } from './clock.js';
 import { documents } from './documents.js';
 import { SessionError } from './errors.js';
 import type {
@@ -21,7 +22,7 @@ import { Trouble } from './trouble.js';
 
 // What tabs tell each other.
 type Message =
-  | { readonly kind: 'signedIn'; readonly tokens: Tokens; readonly serverIsAhead: number }
+  | { readonly kind: 'signedIn'; readonly tokens: Tokens; readonly clock: Ahead | null }
   | { readonly kind: 'signedOut'; readonly sessionId: string; readonly endReason: SessionEndReason | null }
   | { readonly kind: 'whoIsSignedIn' };
 
@@ -180,7 +181,7 @@ export class TabSession implements Session, Credentials<Tokens | null> {
     }
     const tokens = this.#tokens;
     if (tokens) {
-      const now = this.#server.now();
+      const now = this.#server.clock.now();
       if (now >= tokens.staleAt) {
         await this.refresh();
       } else if (now >= tokens.refreshAt) {
@@ -200,7 +201,7 @@ export class TabSession implements Session, Credentials<Tokens | null> {
   async refused(tokens: Tokens | null, reason: string): Promise<boolean> {
     if (this.#tokens === tokens && tokens) {
       // Loop guard: a server that refuses what it has just issued, as one with another audience does, is not asked for ever.
-      if (reason !== 'SESSION_ENDED' && this.#server.now() < tokens.expiresAt && ++this.#refusals > refusalsInARow) {
+      if (reason !== 'SESSION_ENDED' && this.#server.clock.now() < tokens.expiresAt && ++this.#refusals > refusalsInARow) {
         return false;
       }
       await this.refresh(); // which says why, if the session is over
@@ -270,7 +271,7 @@ export class TabSession implements Session, Credentials<Tokens | null> {
   // ask asks the server who is signed in: an answer shows that it and its database are well.
   async #ask(): Promise<void> {
     const tokens = this.#tokens;
-    if (!this.#known || (tokens && this.#server.now() >= tokens.staleAt)) {
+    if (!this.#known || (tokens && this.#server.clock.now() >= tokens.staleAt)) {
       await this.#exchangeAlone();
       return;
     }
@@ -303,7 +304,7 @@ export class TabSession implements Session, Credentials<Tokens | null> {
 
   // begin does what is due without being waited for. What it meets is in the state.
   #begin(): void {
-    const due = this.#tokens ? this.#server.now() >= this.#tokens.refreshAt : !this.#known;
+    const due = this.#tokens ? this.#server.clock.now() >= this.#tokens.refreshAt : !this.#known;
     if (due && !this.#closed.signal.aborted) {
       (this.#known ? this.refresh() : this.#resume()).catch((error: unknown) => {
         if (error instanceof SessionError) {
@@ -409,10 +410,10 @@ export class TabSession implements Session, Credentials<Tokens | null> {
   }
 
   async #accept(granted: SignedInFragment): Promise<void> {
-    const tokens = tokensOf(granted, this.#server.now());
+    const tokens = tokensOf(granted, this.#server.clock.now());
     await this.#keep.signedIn(tokens.sessionId, granted.refreshToken);
     this.#become(tokens, null);
-    this.#tabs.say({ kind: 'signedIn', tokens, serverIsAhead: this.#server.ahead });
+    this.#tabs.say({ kind: 'signedIn', tokens, clock: this.#server.clock.ahead });
   }
 
   async #end(endReason: SessionEndReason | null, sessionId = this.#tokens?.sessionId ?? null): Promise<void> {
@@ -428,12 +429,14 @@ export class TabSession implements Session, Credentials<Tokens | null> {
     switch (message.kind) {
       case 'whoIsSignedIn':
         if (this.#tokens) {
-          this.#tabs.say({ kind: 'signedIn', tokens: this.#tokens, serverIsAhead: this.#server.ahead });
+          this.#tabs.say({ kind: 'signedIn', tokens: this.#tokens, clock: this.#server.clock.ahead });
         }
         break;
       case 'signedIn':
         if (!this.#ended.has(message.tokens.sessionId) && isNewer(message.tokens, this.#tokens)) {
-          this.#server.ahead = message.serverIsAhead;
+          if (message.clock) {
+            this.#server.clock.learn(message.clock);
+          }
           this.#become(message.tokens, null);
         }
         break;
@@ -479,7 +482,7 @@ export class TabSession implements Session, Credentials<Tokens | null> {
     if (!this.#tokens || this.#closed.signal.aborted || !isVisible()) {
       return;
     }
-    const wait = Math.min(Math.max(0, this.#tokens.refreshAt - this.#server.now()), longestTimer);
+    const wait = Math.min(Math.max(0, this.#tokens.refreshAt - this.#server.clock.now()), longestTimer);
     this.#timer = setTimeout(() => {
       this.#begin();
       if (!this.#refreshing) {
