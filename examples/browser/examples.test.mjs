@@ -359,7 +359,7 @@ describe(`a page with the delivery ${delivery}`, () => {
     await signIn(other, email);
     await visit(other, 'Devices');
     await other.getByRole('button', { name: 'Sign out everywhere else' }).click();
-    await other.getByRole('button', { name: 'Sign out the others' }).click();
+    await other.getByRole('button', { name: 'Sign them out' }).click();
     await other.getByText('1 other device was signed out.').waitFor();
     await nextRequest(page);
     await page.getByRole('alert').filter({ hasText: 'You signed this device out from another one.' }).waitFor();
@@ -448,7 +448,7 @@ describe(`a page with the delivery ${delivery}`, () => {
     await signIn(other, email);
     await visit(other, 'Devices');
     await other.getByRole('button', { name: 'Sign out everywhere else' }).click();
-    await other.getByRole('button', { name: 'Sign out the others' }).click();
+    await other.getByRole('button', { name: 'Sign them out' }).click();
     await page.getByRole('alert').filter({ hasText: 'You signed this device out from another one.' }).waitFor();
     await lookAt(page, 'urql-revoked');
   });
