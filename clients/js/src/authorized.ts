@@ -40,9 +40,12 @@ export async function runAuthorized<Answer, Credential>(
     if (!hindered) {
       credentials.answered();
     } else if ('unauthenticated' in hindered) {
-      // It has not run: the server looks at the token first. Once only: what it refuses after a refresh, it refuses.
-      again = (await credentials.refused(credential, hindered.unauthenticated)) && !refreshed;
-      refreshed = true;
+      // It has not run: the server looks at the token first. Once only: what it refuses after a refresh, it refuses. Where
+      // the session is over, a refresh says why.
+      if (!refreshed || hindered.unauthenticated === 'SESSION_ENDED') {
+        again = (await credentials.refused(credential, hindered.unauthenticated)) && !refreshed;
+        refreshed = true;
+      }
     } else {
       again = (await credentials.worthRepeating(hindered.trouble, repeatable ? deadline : 0, signal)) && repeatable;
     }
@@ -61,8 +64,7 @@ export async function fetchAuthorized(
   authorized: <Answer>(attempt: Attempt<Answer>) => Promise<Answer>,
   request: Request,
 ): Promise<Response> {
-  // A string that says "mutation" makes a query look like one: then it is not repeated, which is safe.
-  const repeatable = request.method === 'GET' || !/\b(mutation|subscription)\b/.test(await request.clone().text());
+  const repeatable = request.method === 'GET' || isQuery(await request.clone().text());
   const { response } = await authorized<{ response: Response; hindered: Hindrance | null }>({
     repeatable,
     signal: request.signal,
@@ -77,6 +79,17 @@ export async function fetchAuthorized(
     hindrance: ({ hindered }) => hindered,
   });
   return response;
+}
+
+// A string that says "mutation" makes a query look like one, and what has no text might be anything: then it is not
+// repeated, which is safe.
+function isQuery(body: string): boolean {
+  try {
+    const { query } = JSON.parse(body) as { query?: unknown };
+    return typeof query === 'string' && !/\b(mutation|subscription)\b/.test(query);
+  } catch {
+    return false;
+  }
 }
 
 async function hindranceOf(response: Response): Promise<Hindrance | null> {

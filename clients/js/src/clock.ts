@@ -21,6 +21,16 @@ export class ServerClock {
     return Date.now() + (this.#ahead ? (this.#ahead.least + this.#ahead.most) / 2 : 0);
   }
 
+  /** latest returns the latest that it may be by the server's clock. */
+  latest(): number {
+    return Date.now() + (this.#ahead?.most ?? 0);
+  }
+
+  /** onDevice returns when it is a time of the server's, by the device's clock: what pages count down with. */
+  onDevice(time: string): Date {
+    return new Date(Date.parse(time) - (this.now() - Date.now()));
+  }
+
   /** read reads the header Date of an answer to what was sent at a time by the device's clock. */
   read(header: string | null, sent: number): void {
     const date = Date.parse(header ?? '');

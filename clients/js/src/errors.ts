@@ -12,7 +12,7 @@ export class SessionError extends Error {
      */
     readonly code: string,
     message: string,
-    /** When to ask again, where the server says so. */
+    /** When to ask again, where the server says so. By this device's clock, if a session threw the error. */
     readonly retryAt: Date | null = null,
     /** What the server's log knows the request by, where it said so. */
     readonly requestId: string | null = null,
@@ -52,8 +52,11 @@ export function hindranceIn(errors: readonly ErrorInAnswer[] | null | undefined)
   return error?.temporary ? { trouble: error } : null;
 }
 
-/** errorIn returns the first error as a SessionError, or null where there is none. */
-export function errorIn(errors: readonly ErrorInAnswer[] | null | undefined): SessionError | null {
+/** errorIn returns the first error as a SessionError, or null where there is none. Its times are what `timeOf` makes of them. */
+export function errorIn(
+  errors: readonly ErrorInAnswer[] | null | undefined,
+  timeOf = (text: string): Date => new Date(text),
+): SessionError | null {
   const first = errors?.[0];
   if (!first) {
     return null;
@@ -62,7 +65,7 @@ export function errorIn(errors: readonly ErrorInAnswer[] | null | undefined): Se
   return new SessionError(
     String(code ?? 'INTERNAL_SERVER_ERROR'),
     first.message,
-    typeof retryAt === 'string' ? new Date(retryAt) : null,
+    typeof retryAt === 'string' ? timeOf(retryAt) : null,
     typeof requestId === 'string' ? requestId : null,
   );
 }

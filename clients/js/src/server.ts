@@ -64,7 +64,7 @@ export class Server {
       });
       const answer = await answerIn(response);
       if (!answer.data || answer.errors?.length) {
-        throw errorIn(answer.errors) ?? unreadable(response);
+        throw errorIn(answer.errors, (time) => this.clock.onDevice(time)) ?? unreadable(response);
       }
       return answer.data as Data;
     } catch (error) {

@@ -11,18 +11,18 @@ export interface SessionOptions {
    * How the tokens come: docs/http.md, "Delivery". REFRESH_COOKIE where nothing is said: scripts cannot read what keeps a
    * person signed in. COOKIES: they can read nothing. BODY: for programs that have a safe place for `storage`.
    */
-  readonly delivery?: TokenDelivery;
+  readonly delivery?: TokenDelivery | undefined;
   /**
    * With BODY: where the refresh token is kept. All tabs must share it, so never sessionStorage: what a duplicated tab
    * copies looks like a stolen token. Absent: in memory, for as long as the page lives and for this tab only.
    */
-  readonly storage?: TokenStorage;
+  readonly storage?: TokenStorage | undefined;
   /** What the list of devices calls this one. */
-  readonly deviceName?: string;
+  readonly deviceName?: string | undefined;
   /** For how long an operation waits for a server in trouble before it fails, in milliseconds. 30,000 where nothing is said. */
-  readonly patience?: number;
+  readonly patience?: number | undefined;
   /** What to fetch with. Absent: the global fetch. */
-  readonly fetch?: typeof fetch;
+  readonly fetch?: typeof fetch | undefined;
 }
 
 /** Who is signed in, as of the last sign-in or refresh. */
@@ -71,7 +71,7 @@ export type SignInResult =
       readonly code: AuthFailureCode;
       /** One English sentence, which may be shown. */
       readonly message: string;
-      /** With TOO_MANY_ATTEMPTS: when the next attempt is let in. */
+      /** With TOO_MANY_ATTEMPTS: when the next attempt is let in, by this device's clock. */
       readonly retryAt: Date | null;
     };
 
@@ -93,7 +93,10 @@ export interface Attempt<Answer> {
   readonly signal?: AbortSignal | null | undefined;
 }
 
-/** A person's session, shared by all tabs. Everything may be called at any time and by several callers at once. */
+/**
+ * A person's session, shared by all tabs. Everything may be called at any time, by several callers at once, and without its
+ * `this`.
+ */
 export interface Session {
   /** The address of the GraphQL endpoint, in full where there is a page to tell. */
   readonly url: string;

@@ -30,6 +30,8 @@ type Message =
 const tabsAnswerWithin = 50;
 // How many times in a row the server may refuse a token that is good by its own clock, before that is believed.
 const refusalsInARow = 3;
+// However slow a line is, and however short the life of a token, nobody refreshes all the time.
+const shortestTimer = 500;
 // The longest time that timers know.
 const longestTimer = 2 ** 31 - 1;
 
@@ -181,10 +183,9 @@ export class TabSession implements Session, Credentials<Tokens | null> {
     }
     const tokens = this.#tokens;
     if (tokens) {
-      const now = this.#server.clock.now();
-      if (now >= tokens.staleAt) {
+      if (this.#server.clock.latest() >= tokens.staleAt) {
         await this.refresh();
-      } else if (now >= tokens.refreshAt) {
+      } else if (this.#server.clock.now() >= tokens.refreshAt) {
         this.#begin(); // nobody need wait for it
       }
     }
@@ -201,7 +202,9 @@ export class TabSession implements Session, Credentials<Tokens | null> {
   async refused(tokens: Tokens | null, reason: string): Promise<boolean> {
     if (this.#tokens === tokens && tokens) {
       // Loop guard: a server that refuses what it has just issued, as one with another audience does, is not asked for ever.
-      if (reason !== 'SESSION_ENDED' && this.#server.clock.now() < tokens.expiresAt && ++this.#refusals > refusalsInARow) {
+      // Those that were refused together count once.
+      const looksGood = reason !== 'SESSION_ENDED' && this.#server.clock.now() < tokens.expiresAt;
+      if (looksGood && !this.#refreshing && ++this.#refusals > refusalsInARow) {
         return false;
       }
       await this.refresh(); // which says why, if the session is over
@@ -211,9 +214,7 @@ export class TabSession implements Session, Credentials<Tokens | null> {
 
   answered(): void {
     this.#refusals = 0;
-    if (this.#trouble.over()) {
-      this.#show();
-    }
+    this.#reached();
   }
 
   async worthRepeating(error: SessionError, deadline: number, signal?: AbortSignal | null): Promise<boolean> {
@@ -240,6 +241,13 @@ export class TabSession implements Session, Credentials<Tokens | null> {
     return Date.now() < deadline && !this.#closed.signal.aborted;
   }
 
+  // reached notes that the server answered, whatever it said.
+  #reached(): void {
+    if (this.#trouble.over()) {
+      this.#show();
+    }
+  }
+
   // While there is trouble one asks whether it is over, also when nobody waits for an answer.
   async #watch(): Promise<void> {
     if (this.#watching) {
@@ -256,10 +264,10 @@ export class TabSession implements Session, Credentials<Tokens | null> {
         }
         try {
           await this.#ask();
-          this.answered();
+          this.#reached();
         } catch (error) {
           if (!(error instanceof SessionError && error.temporary)) {
-            this.answered();
+            this.#reached();
           }
         }
       }
@@ -292,7 +300,7 @@ export class TabSession implements Session, Credentials<Tokens | null> {
     for (;;) {
       try {
         const result = await action();
-        this.answered();
+        this.#reached();
         return result;
       } catch (error) {
         if (!(error instanceof SessionError && error.temporary && (await this.worthRepeating(error, deadline)))) {
@@ -383,7 +391,7 @@ export class TabSession implements Session, Credentials<Tokens | null> {
         }
       } else {
         const { code, message, retryAt } = outcome;
-        result = { __typename: 'AuthFailure', code, message, retryAt: retryAt === null ? null : new Date(retryAt) };
+        result = { __typename: 'AuthFailure', code, message, retryAt: retryAt === null ? null : this.#server.clock.onDevice(retryAt) };
       }
     });
     return result!;
@@ -410,7 +418,7 @@ export class TabSession implements Session, Credentials<Tokens | null> {
   }
 
   async #accept(granted: SignedInFragment): Promise<void> {
-    const tokens = tokensOf(granted, this.#server.clock.now());
+    const tokens = tokensOf(granted, this.#server.clock);
     await this.#keep.signedIn(tokens.sessionId, granted.refreshToken);
     this.#become(tokens, null);
     this.#tabs.say({ kind: 'signedIn', tokens, clock: this.#server.clock.ahead });
@@ -482,7 +490,7 @@ export class TabSession implements Session, Credentials<Tokens | null> {
     if (!this.#tokens || this.#closed.signal.aborted || !isVisible()) {
       return;
     }
-    const wait = Math.min(Math.max(0, this.#tokens.refreshAt - this.#server.clock.now()), longestTimer);
+    const wait = Math.min(Math.max(shortestTimer, this.#tokens.refreshAt - this.#server.clock.now()), longestTimer);
     this.#timer = setTimeout(() => {
       this.#begin();
       if (!this.#refreshing) {
@@ -492,8 +500,10 @@ export class TabSession implements Session, Credentials<Tokens | null> {
   }
 }
 
+// Where a server renders a page, nothing tells what a path is to be added to, and nothing is asked.
 function absolute(url: string | URL): string {
-  return new URL(url, globalThis.location?.href).href;
+  const page = globalThis.location?.href;
+  return page === undefined && String(url).startsWith('/') ? String(url) : new URL(url, page).href;
 }
 
 function sessionStorageOfPage(): unknown {

@@ -1,3 +1,4 @@
+import type { ServerClock } from './clock.js';
 import type { SignedInFragment } from './generated/documents.js';
 import type { SessionUser } from './session.js';
 
@@ -15,12 +16,14 @@ export interface Tokens {
   readonly expiresAt: number;
 }
 
-/** tokensOf returns what the server granted at a moment by its clock. */
-export function tokensOf({ accessToken, accessTokenExpiresAt, session, user }: SignedInFragment, now: number): Tokens {
-  const told = Date.parse(accessTokenExpiresAt);
-  // It is new. If it has expired, this device's clock is wrong, and something hides the server's from it.
-  const expiresAt = told > now ? told : now + 60_000;
-  const life = expiresAt - now;
+/** tokensOf returns what the server has just granted. */
+export function tokensOf({ accessToken, accessTokenExpiresAt, session, user }: SignedInFragment, clock: ServerClock): Tokens {
+  const now = clock.now();
+  let expiresAt = Date.parse(accessTokenExpiresAt);
+  if (expiresAt <= now && !clock.ahead) {
+    expiresAt = now + 60_000; // it is new: the device's clock is wrong, and something hides the server's
+  }
+  const life = Math.max(0, expiresAt - now);
   return {
     accessToken,
     sessionId: session.id,

@@ -5,6 +5,7 @@ import { createSession, SessionError, type SessionOptions, type TokenStorage } f
 import { ask, Browser, expired, password, revokeElsewhere, server, signUp } from './server.js';
 
 beforeEach(server.forget);
+afterEach(() => vi.restoreAllMocks());
 
 /** A storage such as localStorage, which the tests can look into. */
 function storageInMemory(): TokenStorage & { readonly items: Map<string, string> } {
@@ -46,6 +47,21 @@ describe('signing in', () => {
     await session.logIn({ email, password });
     await expect.poll(() => ask('query Old { me { id } }', {}, accessToken!)).toMatchObject({ errors: [{ extensions: { reason: 'SESSION_ENDED' } }] });
     expect(session.state.status).toBe('signedIn');
+  });
+
+  it('says by the clock of the device when the next attempt is let in', async () => {
+    const { email } = await signUp();
+    const off = 3_600_000;
+    vi.spyOn(Date, 'now').mockImplementation(() => performance.timeOrigin + performance.now() + off);
+    const session = body();
+    let result = await session.logIn({ email, password: 'not the password at all' });
+    while (result.__typename === 'AuthFailure' && result.code === 'INVALID_CREDENTIALS') {
+      result = await session.logIn({ email, password: 'not the password at all' });
+    }
+    expect(result).toMatchObject({ code: 'TOO_MANY_ATTEMPTS' });
+    const wait = (result as { retryAt: Date }).retryAt.getTime() - Date.now();
+    expect(wait).toBeGreaterThan(0);
+    expect(wait).toBeLessThan(off / 2);
   });
 
   it('names the device', async () => {
@@ -201,6 +217,16 @@ describe('fetch', () => {
       expect(seen).toEqual([undefined]);
     } finally {
       other.close();
+    }
+  });
+
+  it('does not repeat what it cannot know to be a query', async () => {
+    const { session } = await signUp();
+    for (const sent of [{ extensions: { persistedQuery: { version: 1 } } }, { query: 'mutation Change { revokeOtherSessions { revokedCount } }' }]) {
+      await server.forget();
+      await server.refuse('', 1);
+      const { status } = await session.fetch(server.url, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(sent) });
+      expect(status).toBe(503);
     }
   });
 

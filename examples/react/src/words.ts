@@ -1,6 +1,6 @@
 import { CombinedGraphQLErrors, ServerError, ServerParseError } from '@apollo/client/errors';
 import { SessionError, type AuthFailureCode, type Role, type SessionEndReason } from '@latchkey/client';
-import type { MySessionEventsQuery, SessionEventKind } from '@latchkey/client/operations';
+import type { AccountEventFragment, SessionEventKind } from '@latchkey/client/operations';
 
 /** What hinders a person, in words. */
 export interface Problem {
@@ -121,13 +121,11 @@ export function othersInWords(count: number): string {
   }
 }
 
-export type SessionEvent = NonNullable<MySessionEventsQuery['me']>['sessionEvents']['edges'][number]['node'];
-
 /** Kinds that a person should look at twice. */
 export const worrying: ReadonlySet<SessionEventKind> = new Set(['LOGIN_FAILED', 'PASSWORD_CHANGE_FAILED', 'THROTTLED']);
 
 /** eventInWords says what happened. */
-export function eventInWords({ kind, reason, endedCount }: SessionEvent): string {
+export function eventInWords({ kind, reason, endedCount }: AccountEventFragment): string {
   switch (kind) {
     case 'SIGN_UP':
       return 'Account created';

@@ -1,11 +1,11 @@
 import { useQuery } from '@apollo/client/react';
-import { MySessionEventsDocument } from '@latchkey/client/operations';
+import { MySessionEventsDocument, type AccountEventFragment } from '@latchkey/client/operations';
 import { useState } from 'react';
 import { atMinute } from '../dates';
 import { Button } from '../ui/Button';
 import { ProblemNotice } from '../ui/Notice';
 import { Query } from '../ui/Query';
-import { errorInWords, eventInWords, worrying, type Problem, type SessionEvent } from '../words';
+import { errorInWords, eventInWords, worrying, type Problem } from '../words';
 
 const pageSize = 8;
 
@@ -48,7 +48,7 @@ export function Activity() {
 }
 
 // The focus goes on where reading does: to the first event that was not there before.
-function Event({ event, focus }: { event: SessionEvent; focus: boolean }) {
+function Event({ event, focus }: { event: AccountEventFragment; focus: boolean }) {
   return (
     <li className={worrying.has(event.kind) ? 'event event-worrying' : 'event'} tabIndex={-1} ref={focus ? takeFocus : null}>
       <p>{eventInWords(event)}</p>
