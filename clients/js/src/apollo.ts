@@ -1,9 +1,9 @@
 import type { ApolloClient, ObservableQuery } from '@apollo/client';
-import { ServerError, ServerParseError } from '@apollo/client/errors';
+import { CombinedGraphQLErrors, ServerError, ServerParseError } from '@apollo/client/errors';
 import { ApolloLink } from '@apollo/client/link';
 import { OperationTypeNode } from 'graphql';
 import { firstValueFrom, Observable, ReplaySubject, Subject, Subscription } from 'rxjs';
-import { errorOfStatus, hindranceIn, SessionError, type Hindrance } from './errors.js';
+import { cutOff, errorIn, errorOfStatus, hindranceIn, SessionError, unreachable, type Hindrance } from './errors.js';
 import type { Session } from './session.js';
 
 /**
@@ -12,7 +12,8 @@ import type { Session } from './session.js';
  * a server in trouble is run again until the patience is over. What comes of the last run is handed on as it came,
  * errors included. Where it could not be run at all, since no token could be had, the error is a SessionError.
  * Subscriptions are run once, with an access token that was good when they began.
- * Headers and credentials of an operation's context stay, but for `Authorization`.
+ * Headers and credentials of an operation's context stay, but for `Authorization`. Whatever is behind the link gets the token:
+ * put no link to another server there.
  */
 export function sessionLink(session: Session): ApolloLink {
   return new ApolloLink(
@@ -22,6 +23,7 @@ export function sessionLink(session: Session): ApolloLink {
         const isSubscription = operation.operationType === OperationTypeNode.SUBSCRIPTION;
         const unsubscribed = new AbortController();
         let attempt = Subscription.EMPTY;
+        let answered: Subject<ApolloLink.Result> | undefined;
 
         const handedOn = session
           .authorized<Answers>({
@@ -36,6 +38,8 @@ export function sessionLink(session: Session): ApolloLink {
                 answers.subscribe(observer);
               }
               const first = firstValueFrom(answers, { defaultValue: null });
+              refusedIn(session).delete(handedOn);
+              answered = answers;
               attempt.unsubscribe();
               attempt = forward(operation).subscribe(answers);
               return { answers, hindered: isSubscription ? await first.then(() => null) : await hindranceOf(first) };
@@ -56,6 +60,7 @@ export function sessionLink(session: Session): ApolloLink {
         return () => {
           unsubscribed.abort();
           attempt.unsubscribe();
+          answered?.error(unsubscribed.signal.reason); // or it would be waited for for ever
         };
       }),
   );
@@ -76,6 +81,17 @@ async function hindranceOf(first: Promise<ApolloLink.Result | null>): Promise<Hi
     }
     return { trouble };
   }
+}
+
+/**
+ * sessionErrorOf returns what an error of Apollo Client says of the server: the code of docs/errors.md, when to ask again,
+ * and what the server's log knows the request by. Null: it is about something else.
+ */
+export function sessionErrorOf(error: unknown): SessionError | null {
+  if (error instanceof SessionError) {
+    return error;
+  }
+  return CombinedGraphQLErrors.is(error) ? errorIn(error.errors) : troubleIn(error);
 }
 
 // troubleIn returns what an error of an HttpLink says about the server, or null where it says nothing.
@@ -117,11 +133,13 @@ export function clearStoreOnUserChange(client: ApolloClient, session: Session): 
     // so first.
     const refused = refusedIn(session);
     if (refused.size === 0) {
-      void client.clearStore();
+      client.clearStore().catch(report);
       return;
     }
     const shown = client.getObservableQueries();
-    void Promise.all(refused).then(() => (who === null ? clear(client, shown) : undefined));
+    Promise.all(refused)
+      .then(() => (who === null ? clear(client, shown) : undefined))
+      .catch(report);
   });
 }
 
@@ -134,6 +152,9 @@ async function clear(client: ApolloClient, shown: ReadonlySet<ObservableQuery<un
     }
   }
 }
+
+// What an app's own onClearStore throws is the app's.
+const report = (error: unknown): void => console.error(error);
 
 // The id of who is signed in, null for nobody, undefined while it is not known.
 function userIn({ state }: Session): string | null | undefined {

@@ -1,4 +1,4 @@
-import { errorOfStatus, hindranceIn, SessionError, type Hindrance, type UnauthenticatedReason } from './errors.js';
+import { cutOff, errorOfStatus, hindranceIn, SessionError, type Hindrance, type UnauthenticatedReason } from './errors.js';
 import type { Attempt, Authorization } from './session.js';
 
 /** What is needed of a session to run operations as who is signed in. Credential: what the session knows of its tokens. */
@@ -8,6 +8,8 @@ export interface Credentials<Credential> {
   /** current returns what is good now. It throws a SessionError where that cannot be had. */
   current(): Promise<Credential>;
   authorizationOf(credential: Credential): Authorization;
+  /** ofOne tells whether two are of one person. What nobody sent is of anybody. */
+  ofOne(first: Credential, second: Credential): boolean;
   /** refused says that the server did not take it, and returns whether there is another one by now. */
   refused(credential: Credential, reason: UnauthenticatedReason): Promise<boolean>;
   /** answered says that the server did. */
@@ -23,13 +25,26 @@ export async function runAuthorized<Answer, Credential>(
 ): Promise<Answer> {
   const deadline = Date.now() + credentials.patience;
   let refreshed = false;
+  let first: { readonly credential: Credential } | undefined;
   for (;;) {
-    const credential = await credentials.current();
-    signal?.throwIfAborted();
+    let credential: Credential;
+    try {
+      credential = await unlessAborted(credentials.current(), signal);
+    } catch (error) {
+      // Nothing has run yet, and others who waited for the same may have begun earlier.
+      if (isTemporary(error) && (await credentials.worthRepeating(error, deadline, signal))) {
+        continue;
+      }
+      throw error;
+    }
+    first ??= { credential };
+    if (!credentials.ofOne(first.credential, credential)) {
+      throw new SessionError('SIGNED_IN_AS_ANOTHER', 'Somebody else is signed in by now.'); // and did not ask for it
+    }
     const outcome = await run(credentials.authorizationOf(credential)).then(
       (answer) => ({ answer, hindered: hindrance(answer) }),
       (error: unknown) => {
-        if (error instanceof SessionError && error.temporary) {
+        if (isTemporary(error)) {
           return { thrown: error, hindered: { trouble: error } };
         }
         throw error;
@@ -39,15 +54,13 @@ export async function runAuthorized<Answer, Credential>(
     let again = false;
     if (!hindered) {
       credentials.answered();
-    } else if ('unauthenticated' in hindered) {
-      // It has not run: the server looks at the token first. Once only: what it refuses after a refresh, it refuses. Where
-      // the session is over, a refresh says why.
-      if (!refreshed || hindered.unauthenticated === 'SESSION_ENDED') {
-        again = (await credentials.refused(credential, hindered.unauthenticated)) && !refreshed;
-        refreshed = true;
-      }
-    } else {
+    } else if ('trouble' in hindered) {
       again = (await credentials.worthRepeating(hindered.trouble, repeatable ? deadline : 0, signal)) && repeatable;
+    } else if (!refreshed || hindered.unauthenticated === 'SESSION_ENDED') {
+      // It has not run: the server looks at the token first. Once only: what it refuses after a refresh, it refuses. Where
+      // the session is over, a refresh finds out why.
+      again = (await unlessAborted(credentials.refused(credential, hindered.unauthenticated), signal)) && !refreshed;
+      refreshed = true;
     }
     if (!again) {
       if ('thrown' in outcome) {
@@ -56,6 +69,21 @@ export async function runAuthorized<Answer, Credential>(
       return outcome.answer;
     }
   }
+}
+
+function isTemporary(error: unknown): error is SessionError {
+  return error instanceof SessionError && error.temporary;
+}
+
+// unlessAborted waits no longer than the signal lets it. What is waited for goes on: others wait for it too.
+async function unlessAborted<Result>(result: Promise<Result>, signal: AbortSignal | null | undefined): Promise<Result> {
+  signal?.throwIfAborted();
+  let abort = () => {};
+  const aborted = new Promise<never>((_, reject) => {
+    abort = () => reject(signal?.reason);
+    signal?.addEventListener('abort', abort);
+  });
+  return Promise.race([result, aborted]).finally(() => signal?.removeEventListener('abort', abort));
 }
 
 /** fetchAuthorized is Session.fetch. */
@@ -69,7 +97,7 @@ export async function fetchAuthorized(
     repeatable,
     signal: request.signal,
     run: async ({ headers, credentials }) => {
-      const attempt = new Request(request.clone(), credentials && { credentials });
+      const attempt = new Request(request.clone(), { redirect: 'manual', ...(credentials && { credentials }) });
       for (const [name, value] of Object.entries(headers)) {
         attempt.headers.set(name, value);
       }
@@ -98,7 +126,7 @@ async function hindranceOf(response: Response): Promise<Hindrance | null> {
     try {
       text = await response.clone().text();
     } catch (error) {
-      throw new SessionError('UNAVAILABLE', "The server's answer was cut.", null, null, { cause: error });
+      throw cutOff(error);
     }
     try {
       const hindered = hindranceIn((JSON.parse(text) as { errors?: [] } | null)?.errors);

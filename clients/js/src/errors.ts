@@ -29,6 +29,16 @@ export class SessionError extends Error {
 
 const temporaryCodes = new Set(['UNAVAILABLE', 'RATE_LIMITED']);
 
+/** Nothing came back: offline, a dead line, or a page that may not ask. */
+export function unreachable(cause: unknown): SessionError {
+  return new SessionError('UNAVAILABLE', 'The server cannot be reached.', null, null, { cause });
+}
+
+/** An answer began, and did not end. */
+export function cutOff(cause: unknown): SessionError {
+  return new SessionError('UNAVAILABLE', "The server's answer was cut off.", null, null, { cause });
+}
+
 /** An error in the answer to a GraphQL operation, as any client hands it on. */
 export interface ErrorInAnswer {
   readonly message: string;
@@ -48,8 +58,8 @@ export function hindranceIn(errors: readonly ErrorInAnswer[] | null | undefined)
       return { unauthenticated: extensions.reason as UnauthenticatedReason };
     }
   }
-  const error = errorIn(errors);
-  return error?.temporary ? { trouble: error } : null;
+  const trouble = errors?.map((error) => errorIn([error])).find((error) => error?.temporary);
+  return trouble ? { trouble } : null;
 }
 
 /** errorIn returns the first error as a SessionError, or null where there is none. Its times are what `timeOf` makes of them. */

@@ -26,9 +26,10 @@ export function keepToken(storage: TokenStorage | null, key: string): Keep {
     readonly refreshToken: string;
   }
   let mine: Kept | null = null;
+  let isStored = storage !== null; // otherwise what is in the storage is older
 
   async function read(): Promise<Kept | null> {
-    if (!storage) {
+    if (!storage || !isStored) {
       return mine;
     }
     try {
@@ -39,6 +40,14 @@ export function keepToken(storage: TokenStorage | null, key: string): Keep {
     }
   }
 
+  async function remove(): Promise<void> {
+    try {
+      await storage?.removeItem(key);
+    } catch {
+      // Blocked. After a sign-out it is dead at the server all the same.
+    }
+  }
+
   return {
     maySignIn: async () => (await read()) !== null,
     refreshToken: async () => (await read())?.refreshToken ?? null,
@@ -46,8 +55,10 @@ export function keepToken(storage: TokenStorage | null, key: string): Keep {
       mine = refreshToken === null ? null : { sessionId, refreshToken };
       try {
         await storage?.setItem(key, JSON.stringify(mine));
+        isStored = true;
       } catch {
-        // Full or blocked: this page stays signed in.
+        isStored = false; // full or blocked: this page stays signed in
+        await remove();
       }
     },
     async signedOut(sessionId) {
@@ -56,11 +67,8 @@ export function keepToken(storage: TokenStorage | null, key: string): Keep {
         return;
       }
       mine = null;
-      try {
-        await storage?.removeItem(key);
-      } catch {
-        // Blocked: it is dead at the server all the same.
-      }
+      isStored = true;
+      await remove();
     },
   };
 }

@@ -1,8 +1,8 @@
 import { ServerClock } from './clock.js';
-import { errorIn, errorOfStatus, SessionError, type ErrorInAnswer } from './errors.js';
+import { cutOff, errorIn, errorOfStatus, SessionError, unreachable, type ErrorInAnswer } from './errors.js';
 
-// A slow line still gets its answer; one that is dead is given up while somebody waits.
-const answerWithin = 20_000;
+/** After how many milliseconds an answer is not waited for any more. What was asked is asked again, which is safe. */
+export const answerWithin = 10_000;
 
 /** A Latchkey server: operations go to it, and its clock is read from its answers. */
 export class Server {
@@ -34,7 +34,7 @@ export class Server {
       if ((init?.signal ?? (input as Partial<Request>).signal)?.aborted) {
         throw error;
       }
-      throw new SessionError('UNAVAILABLE', 'The server cannot be reached.', null, null, { cause: error });
+      throw unreachable(error);
     }
     this.clock.read(response.headers.get('Date'), sent);
     return response;
@@ -52,6 +52,7 @@ export class Server {
         method: 'POST',
         credentials: 'include',
         cache: 'no-store',
+        redirect: 'manual', // another server must not get what this one is sent
         headers: {
           Accept: 'application/graphql-response+json, application/json',
           'Content-Type': 'application/json',
@@ -71,8 +72,7 @@ export class Server {
       if (error instanceof SessionError) {
         throw error;
       }
-      const says = late.signal.aborted ? 'The server does not answer.' : "The server's answer was cut.";
-      throw new SessionError('UNAVAILABLE', says, null, null, { cause: error });
+      throw late.signal.aborted ? unreachable(error) : cutOff(error);
     } finally {
       clearTimeout(timer);
     }

@@ -19,7 +19,10 @@ export interface SessionOptions {
   readonly storage?: TokenStorage | undefined;
   /** What the list of devices calls this one. */
   readonly deviceName?: string | undefined;
-  /** For how long an operation waits for a server in trouble before it fails, in milliseconds. 30,000 where nothing is said. */
+  /**
+   * For how long an operation waits for a server in trouble before it fails, in milliseconds. 30,000 where nothing is said. One
+   * that was sent and is not answered at all waits for as long as `fetch` does: give it a signal.
+   */
   readonly patience?: number | undefined;
   /** What to fetch with. Absent: the global fetch. */
   readonly fetch?: typeof fetch | undefined;
@@ -134,7 +137,8 @@ export interface Session {
   readonly fetch: typeof fetch;
   /**
    * Runs an operation as who is signed in, as `fetch` does, for adapters to clients that do not take one.
-   * Its answer is returned even if it was hindered; what `run` threw last is thrown.
+   * Its answer is returned even if it was hindered; what `run` threw last is thrown. Where it would be run again, and somebody
+   * else has signed in meanwhile, a SessionError with the code SIGNED_IN_AS_ANOTHER is thrown.
    */
   authorized<Answer>(attempt: Attempt<Answer>): Promise<Answer>;
   /** Stops listening and refreshing. The session lives on, at the server and in other tabs. */
@@ -143,7 +147,7 @@ export interface Session {
 
 /**
  * createSession returns the session of this page, and begins to find out who is signed in; without a page it begins
- * with the first use. Call it once. It throws a TypeError for options that cannot be.
+ * with the first use. Call it once in a page; in a server, once for each person. It throws a TypeError for options that cannot be.
  */
 export function createSession(options: SessionOptions): Session {
   return new TabSession(options);

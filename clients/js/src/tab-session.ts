@@ -47,7 +47,7 @@ export class TabSession implements Session, Credentials<Tokens | null> {
   readonly #keep: Keep;
   readonly #tabs: Tabs<Message>;
   readonly #trouble = new Trouble();
-  readonly #listeners = new Set<() => void>();
+  readonly #listeners = new Set<{ readonly listener: () => void }>();
   readonly #closed = new AbortController();
 
   #state: SessionState = { status: 'resuming', trouble: null };
@@ -96,9 +96,7 @@ export class TabSession implements Session, Credentials<Tokens | null> {
         left: () => this.#tabs.pause(),
         back: () => {
           this.#tabs.resume();
-          if (this.#tokens) {
-            this.#ask().catch(() => {}); // what the others said meanwhile was not heard
-          }
+          this.#catchUp().catch(() => {});
         },
       });
       this.#begin();
@@ -110,10 +108,11 @@ export class TabSession implements Session, Credentials<Tokens | null> {
   }
 
   readonly subscribe = (listener: () => void): (() => void) => {
-    this.#listeners.add(listener);
+    const subscription = { listener };
+    this.#listeners.add(subscription);
     this.#begin();
     return () => {
-      this.#listeners.delete(listener);
+      this.#listeners.delete(subscription);
     };
   };
 
@@ -141,13 +140,19 @@ export class TabSession implements Session, Credentials<Tokens | null> {
       this.#signIn(async () => (await this.#server.run<LogInMutation>(documents.logIn, { input: this.#asked(input) })).login),
     );
 
-  readonly signOut = (): Promise<void> =>
-    this.#patiently(async () => {
+  readonly signOut = (): Promise<void> => {
+    const whose = this.#tokens?.sessionId;
+    return this.#patiently(async () => {
       await this.#tabs.alone(async () => {
-        const sessionId = await this.#revoke(await this.#keep.refreshToken());
-        await this.#end('SIGNED_OUT', sessionId ?? undefined); // null: it was over
+        const tokens = this.#tokens;
+        if (whose !== undefined && tokens?.sessionId !== whose) {
+          return; // over already, or somebody else's by now
+        }
+        const sessionId = await this.#revoke(await this.#keep.refreshToken(), tokens?.accessToken);
+        await this.#end(sessionId ?? whose ?? null, 'SIGNED_OUT');
       });
     });
+  };
 
   readonly refresh = (): Promise<boolean> => {
     this.#refreshing ??= this.#refreshPatiently().finally(() => {
@@ -160,7 +165,7 @@ export class TabSession implements Session, Credentials<Tokens | null> {
 
   readonly authorized = <Answer>(attempt: Attempt<Answer>): Promise<Answer> => runAuthorized(this, attempt);
 
-  readonly fetch: typeof fetch = (input, init) => {
+  readonly fetch: typeof fetch = async (input, init) => {
     const request = new Request(input instanceof Request ? input : absolute(input), init);
     const fetchOnce = (attempt: Request) => this.#server.fetch(attempt);
     return new URL(request.url).origin === new URL(this.url).origin
@@ -199,6 +204,10 @@ export class TabSession implements Session, Credentials<Tokens | null> {
     return { headers: tokens ? { Authorization: `Bearer ${tokens.accessToken}` } : {} };
   }
 
+  ofOne(first: Tokens | null, second: Tokens | null): boolean {
+    return !first || !second || first.user.id === second.user.id;
+  }
+
   async refused(tokens: Tokens | null, reason: string): Promise<boolean> {
     if (this.#tokens === tokens && tokens) {
       // Loop guard: a server that refuses what it has just issued, as one with another audience does, is not asked for ever.
@@ -207,9 +216,9 @@ export class TabSession implements Session, Credentials<Tokens | null> {
       if (looksGood && !this.#refreshing && ++this.#refusals > refusalsInARow) {
         return false;
       }
-      await this.refresh(); // which says why, if the session is over
+      await this.refresh(); // which finds out why, if the session is over
     }
-    return this.#tokens !== tokens && this.#tokens !== null;
+    return this.#tokens !== tokens && this.#tokens !== null && this.ofOne(tokens, this.#tokens);
   }
 
   answered(): void {
@@ -245,6 +254,7 @@ export class TabSession implements Session, Credentials<Tokens | null> {
   #reached(): void {
     if (this.#trouble.over()) {
       this.#show();
+      this.#schedule(); // what failed meanwhile is due yet
     }
   }
 
@@ -254,25 +264,31 @@ export class TabSession implements Session, Credentials<Tokens | null> {
       return;
     }
     this.#watching = true;
-    try {
-      while (this.#trouble.error && !this.#closed.signal.aborted) {
-        const again = this.#trouble.wait(this.#trouble.error);
-        this.#show();
-        await again;
-        if (!this.#trouble.error || this.#closed.signal.aborted) {
-          return;
-        }
-        try {
-          await this.#ask();
+    let error = this.#trouble.error;
+    while (error && !this.#closed.signal.aborted) {
+      const again = this.#trouble.wait(error);
+      this.#show();
+      await again;
+      error = this.#trouble.error;
+      if (error && !this.#closed.signal.aborted) {
+        error = await this.#ask().then(
+          () => null,
+          (met: unknown) => (met instanceof SessionError && met.temporary ? met : null),
+        );
+        if (!error) {
           this.#reached();
-        } catch (error) {
-          if (!(error instanceof SessionError && error.temporary)) {
-            this.#reached();
-          }
         }
       }
-    } finally {
-      this.#watching = false;
+    }
+    this.#watching = false;
+  }
+
+  // catchUp asks for what a page in the back/forward cache did not hear.
+  async #catchUp(): Promise<void> {
+    if (this.#tokens) {
+      await this.#ask();
+    } else if ((await this.#keep.maySignIn()) && !(await this.#heardOfOthers())) {
+      await this.#exchangeAlone();
     }
   }
 
@@ -283,14 +299,17 @@ export class TabSession implements Session, Credentials<Tokens | null> {
       await this.#exchangeAlone();
       return;
     }
+    let id: string | undefined;
     try {
-      await this.#server.run<WhoAmIQuery>(documents.whoAmI, {}, { ...this.authorizationOf(tokens).headers });
+      const { me } = await this.#server.run<WhoAmIQuery>(documents.whoAmI, {}, { ...this.authorizationOf(tokens).headers });
+      id = me?.id;
     } catch (error) {
-      if (tokens && error instanceof SessionError && error.code === 'UNAUTHENTICATED') {
-        await this.#exchangeAlone();
-        return;
+      if (!(error instanceof SessionError && error.code === 'UNAUTHENTICATED')) {
+        throw error;
       }
-      throw error;
+    }
+    if (tokens && tokens.user.id !== id) {
+      await this.#exchangeAlone(); // it is over, or the cookies are somebody else's by now
     }
   }
 
@@ -318,6 +337,8 @@ export class TabSession implements Session, Credentials<Tokens | null> {
         if (error instanceof SessionError) {
           this.#trouble.lasts(error); // shown until the next answer, also where waiting would not help
           this.#show();
+        } else {
+          reportError(error);
         }
       });
     }
@@ -331,18 +352,12 @@ export class TabSession implements Session, Credentials<Tokens | null> {
   }
 
   async #findOut(): Promise<void> {
+    if (this.url.startsWith('/')) {
+      throw new SessionError('NO_PAGE', 'Nobody can be signed in where there is no page: a path alone is no address.');
+    }
     const { signal } = this.#changed;
     const maybe = await this.#keep.maySignIn();
-    if (maybe && !signal.aborted) {
-      this.#tabs.say({ kind: 'whoIsSignedIn' });
-      if (this.#tabs.shared) {
-        await new Promise<void>((resolve) => {
-          signal.addEventListener('abort', () => resolve());
-          setTimeout(resolve, tabsAnswerWithin);
-        });
-      }
-    }
-    if (signal.aborted) {
+    if (signal.aborted || (maybe && (await this.#heardOfOthers()))) {
       return;
     }
     if (maybe) {
@@ -350,6 +365,19 @@ export class TabSession implements Session, Credentials<Tokens | null> {
     } else {
       this.#become(null, null);
     }
+  }
+
+  // heardOfOthers asks the other tabs who is signed in, and tells whether one answered with news.
+  async #heardOfOthers(): Promise<boolean> {
+    const { signal } = this.#changed;
+    if (this.#tabs.shared) {
+      this.#tabs.say({ kind: 'whoIsSignedIn' });
+      await new Promise<void>((resolve) => {
+        signal.addEventListener('abort', () => resolve());
+        setTimeout(resolve, tabsAnswerWithin);
+      });
+    }
+    return signal.aborted;
   }
 
   async #refreshPatiently(): Promise<boolean> {
@@ -363,19 +391,31 @@ export class TabSession implements Session, Credentials<Tokens | null> {
   }
 
   async #exchange(repeated = false): Promise<void> {
+    const { signal } = this.#changed; // an answer is for who is signed in now, not for who is when it comes
+    const sessionId = this.#tokens?.sessionId ?? null;
     const refreshToken = await this.#keep.refreshToken();
     if (this.#delivery === 'BODY' && !refreshToken) {
-      return this.#end(null);
+      if (!(await this.#heardOfOthers())) {
+        this.#become(null, null); // in this tab: others may have what this one cannot read
+      }
+      return;
     }
     const { refreshToken: outcome } = await this.#server.run<RefreshMutation>(documents.refresh, { refreshToken });
+    const isReplaced = (await this.#keep.refreshToken()) !== refreshToken;
     if (outcome.__typename === 'AuthSuccess') {
-      return this.#accept(outcome);
+      const isOld = signal.aborted && !isNewer(tokensOf(outcome, this.#server.clock), this.#tokens);
+      if (!isReplaced && !isOld && !this.#ended.has(outcome.session.id)) {
+        return this.#accept(outcome);
+      }
+    } else if (outcome.code !== 'SESSION_ENDED' && outcome.code !== 'INVALID_REFRESH_TOKEN') {
+      throw new SessionError(outcome.code, outcome.message); // of a newer server
+    } else if (!isReplaced && !signal.aborted) {
+      return this.#end(sessionId, outcome.endReason);
     }
-    // A tab that did not wait for the lock may have been faster, and that token is another session's by now.
-    if (!repeated && (await this.#keep.refreshToken()) !== refreshToken) {
+    // It came late: a tab that did not wait for the lock has signed somebody in or out.
+    if (!repeated && !signal.aborted) {
       return this.#exchange(true);
     }
-    return this.#end(outcome.endReason);
   }
 
   async #signIn(send: () => Promise<SignInOutcome>): Promise<SignInResult> {
@@ -401,20 +441,23 @@ export class TabSession implements Session, Credentials<Tokens | null> {
     return { ...input, delivery: this.#delivery, deviceName: this.#deviceName };
   }
 
-  // revoke ends a session, and returns its id where the server knows it.
-  async #revoke(refreshToken: string | null): Promise<string | null> {
-    if (this.#delivery === 'BODY' && !refreshToken) {
-      return null;
-    }
-    try {
-      const { revokeSession } = await this.#server.run<SignOutMutation>(documents.signOut, { refreshToken });
-      return revokeSession.sessionId;
-    } catch (error) {
-      if (error instanceof SessionError && error.code === 'UNAUTHENTICATED') {
-        return null; // there is no cookie, or none that is good
+  // revoke ends the session of a refresh token, or of the cookie, or else that of an access token. It returns its id, or
+  // null where neither is good: then it was over.
+  async #revoke(refreshToken: string | null, accessToken: string | null = null): Promise<string | null> {
+    for (const headers of [{}, accessToken && { Authorization: `Bearer ${accessToken}` }]) {
+      if (!headers || (this.#delivery === 'BODY' && !refreshToken && !('Authorization' in headers))) {
+        continue;
       }
-      throw error;
+      try {
+        const { revokeSession } = await this.#server.run<SignOutMutation>(documents.signOut, { refreshToken }, headers);
+        return revokeSession.sessionId;
+      } catch (error) {
+        if (!(error instanceof SessionError && error.code === 'UNAUTHENTICATED')) {
+          throw error;
+        }
+      }
     }
+    return null;
   }
 
   async #accept(granted: SignedInFragment): Promise<void> {
@@ -424,12 +467,14 @@ export class TabSession implements Session, Credentials<Tokens | null> {
     this.#tabs.say({ kind: 'signedIn', tokens, clock: this.#server.clock.ahead });
   }
 
-  async #end(endReason: SessionEndReason | null, sessionId = this.#tokens?.sessionId ?? null): Promise<void> {
+  async #end(sessionId: string | null, endReason: SessionEndReason | null): Promise<void> {
     await this.#keep.signedOut(sessionId);
-    this.#become(null, endReason);
     if (sessionId !== null) {
       this.#ended.add(sessionId);
       this.#tabs.say({ kind: 'signedOut', sessionId, endReason });
+    }
+    if (sessionId === null || !this.#tokens || this.#tokens.sessionId === sessionId) {
+      this.#become(null, endReason);
     }
   }
 
@@ -480,7 +525,13 @@ export class TabSession implements Session, Credentials<Tokens | null> {
     }
     if (describe(state) !== describe(this.#state)) {
       this.#state = state;
-      this.#listeners.forEach((listener) => listener());
+      this.#listeners.forEach(({ listener }) => {
+        try {
+          listener();
+        } catch (error) {
+          reportError(error); // it must not keep the others from hearing it
+        }
+      });
     }
   }
 
@@ -517,4 +568,13 @@ function sessionStorageOfPage(): unknown {
 // An error is another object each time, and says the same.
 function describe(state: SessionState): string {
   return JSON.stringify({ ...state, trouble: state.trouble?.code });
+}
+
+// Not everything that runs JavaScript has it.
+function reportError(error: unknown): void {
+  if (typeof globalThis.reportError === 'function') {
+    globalThis.reportError(error);
+  } else {
+    console.error(error);
+  }
 }

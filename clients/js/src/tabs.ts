@@ -1,6 +1,8 @@
-// A tab that holds the lock and was frozen must not stop the others. Without the lock a refresh costs a rotation more and
-// no session: the server gives tabs that refresh at once the same tokens.
-const lockWithin = 10_000;
+import { answerWithin } from './server.js';
+
+// A tab that holds the lock and was frozen must not stop the others. By then what it asked has been given up: a refresh
+// that is still under way while the next one's tokens are in use would look like a thief's (docs/rotation.md).
+const lockWithin = answerWithin + 5_000;
 
 /** The tabs of one origin that share a session. */
 export interface Tabs<Message> {

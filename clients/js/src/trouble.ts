@@ -2,6 +2,8 @@ import type { SessionError } from './errors.js';
 
 const shortest = 250;
 const longest = 8_000;
+// A server may ask for more, but not for a clock that is wrong.
+const longestAsked = 120_000;
 
 /**
  * While a server cannot be asked everybody waits for the same moment to ask it again: later each time, and at random,
@@ -44,7 +46,7 @@ export class Trouble {
     this.#waiting ??= new Promise<void>((resolve) => {
       const step = Math.min(longest, shortest * 2 ** this.#failures++);
       const asked = (error.retryAt?.getTime() ?? 0) - Date.now();
-      const timer = setTimeout(() => this.#wake(), Math.max(step / 2, Math.min(asked, longest)) + (Math.random() * step) / 2);
+      const timer = setTimeout(() => this.#wake(), Math.max(step / 2, Math.min(asked, longestAsked)) + (Math.random() * step) / 2);
       this.#wake = () => {
         clearTimeout(timer);
         this.#waiting = null;

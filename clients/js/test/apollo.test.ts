@@ -2,7 +2,7 @@ import { ApolloClient, ApolloLink, CombinedGraphQLErrors, gql, HttpLink, InMemor
 import type { TypedDocumentNode } from '@apollo/client';
 import { concat, NEVER, of } from 'rxjs';
 import { expect, it } from 'vitest';
-import { clearStoreOnUserChange, sessionLink } from '../src/apollo.js';
+import { clearStoreOnUserChange, sessionErrorOf, sessionLink } from '../src/apollo.js';
 import { createSession, type Session } from '../src/index.js';
 import { MeDocument, possibleTypes } from '../src/operations/index.js';
 import { keepsPeopleSignedIn, statesOf } from './cases.js';
@@ -113,6 +113,23 @@ it('authorizes a subscription, and runs it once', async () => {
   expect(await server.seen('Once')).toHaveLength(2);
 });
 
+it('says what its errors say of the server', async () => {
+  const { session } = await signUp({ patience: 0 });
+  const client = clientOf(session);
+  const errorOf = (mutation: string) => client.mutate({ mutation: gql(mutation) }).then(() => null, sessionErrorOf);
+  expect(await errorOf('mutation Bad { revokeSession(input: { sessionId: "not an id" }) { revoked } }')).toMatchObject({
+    code: 'BAD_USER_INPUT',
+    requestId: expect.any(String),
+    temporary: false,
+  });
+  await server.refuse('Refused', 1);
+  expect(await errorOf('mutation Refused { revokeOtherSessions { revokedCount } }')).toMatchObject({ code: 'UNAVAILABLE', temporary: true });
+  await server.cut('Cut');
+  expect(await errorOf('mutation Cut { revokeOtherSessions { revokedCount } }')).toMatchObject({ code: 'UNAVAILABLE' });
+  expect(sessionErrorOf(new Error('of somebody else'))).toBeNull();
+  session.close(); // or it would ask on whether the server is well
+});
+
 it('clears the store when nobody is signed in any more, and asks nothing as nobody', async () => {
   const { session, id } = await signUp();
   const client = clientOf(session);
@@ -129,6 +146,25 @@ it('clears the store when nobody is signed in any more, and asks nothing as nobo
   await expect(client.query({ query: query('AsNobody') })).rejects.toSatisfy(CombinedGraphQLErrors.is); // is not cancelled
   expect(results).toEqual([undefined, id]);
   expect((await server.seen()).map(({ operation }) => operation)).toEqual(['SignOut', 'AsNobody']);
+});
+
+it('clears the store although a query that was run again is waited for by nobody any more', async () => {
+  const { session } = await signUp();
+  let left = 0;
+  const client = clientOf(session, async (input, init) => {
+    const request = new Request(input, init);
+    if ((await request.clone().text()).includes('query Left') && ++left === 1) {
+      request.headers.set('Authorization', 'Bearer of.another.server');
+    }
+    return left === 2 ? new Promise<Response>(() => {}) : fetch(request);
+  });
+  clearStoreOnUserChange(client, session);
+  await client.query({ query: MeDocument });
+  const waiting = client.watchQuery({ query: query('Left'), fetchPolicy: 'network-only' }).subscribe({});
+  await expect.poll(() => left).toBe(2);
+  waiting.unsubscribe();
+  await session.signOut();
+  await expect.poll(() => client.extract()).toEqual({});
 });
 
 it('clears the store for the next person, and asks anew what is shown', async () => {

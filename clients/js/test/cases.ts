@@ -128,7 +128,9 @@ export function keepsPeopleSignedIn(newClient: (session: Session, fetchWith: typ
       expect(client.look(error).errors?.[0]?.extensions).toMatchObject({ code: 'UNAUTHENTICATED', reason: 'TOKEN_MISSING' });
       expect((await server.seen('Refresh')).length).toBeLessThanOrEqual(asked);
     }
-    expect((await server.seen('Refresh')).length).toBeLessThanOrEqual(4); // what it is told again and again it believes
+    const refreshes = (await server.seen('Refresh')).length;
+    expect(refreshes).toBeGreaterThan(0);
+    expect(refreshes).toBeLessThanOrEqual(4); // what it is told again and again it believes
     expect(session.state.status).toBe('signedIn');
   });
 

@@ -176,6 +176,22 @@ describe('what outlives a page', () => {
     expect(session.state.status).toBe('signedOut');
   });
 
+  it('is nothing of what could not be written: no old token is used again', async () => {
+    const storage = storageInMemory();
+    const { session } = await signUp({ storage });
+    const full = vi.spyOn(storage, 'setItem').mockImplementation(() => {
+      throw new DOMException('full', 'QuotaExceededError');
+    });
+    for (let i = 0; i < 3; i++) {
+      expect(await session.refresh()).toBe(true);
+      expect(await ask('query Used { me { id } }', {}, (await session.accessToken())!)).toHaveProperty('data.me.id');
+    }
+    expect(storage.items.size).toBe(0);
+    full.mockRestore();
+    expect(await session.refresh()).toBe(true);
+    expect(await body({ storage }).refresh()).toBe(true);
+  });
+
   it('is what another tab stored last: no old token is used again', async () => {
     const storage = storageInMemory();
     const { session: one } = await signUp({ storage });
@@ -203,6 +219,41 @@ describe('what outlives a page', () => {
   });
 });
 
+describe('an answer that comes late', () => {
+  // Two tabs that neither wait for each other nor hear of each other, as where a browser has no locks.
+  async function twoTabs() {
+    const storage = storageInMemory();
+    const { session: slow } = await signUp({ storage });
+    const fast = body({ storage });
+    await fast.refresh();
+    await server.forget();
+    await server.delay('Refresh', 700);
+    const late = slow.refresh();
+    await expect.poll(() => server.seen('Refresh')).toHaveLength(1);
+    return { storage, slow, fast, late };
+  }
+
+  it('does not undo that another tab signed out', async () => {
+    const { storage, slow, fast, late } = await twoTabs();
+    await fast.signOut();
+    expect(await late).toBe(false);
+    expect(slow.state.status).toBe('signedOut');
+    expect(storage.items.size).toBe(0);
+  });
+
+  it('does not replace who signed in meanwhile', async () => {
+    const { email } = await signUp();
+    const { storage, slow, fast, late } = await twoTabs();
+    await fast.logIn({ email, password });
+    await late;
+    expect(slow.state).toMatchObject({ status: 'signedIn', user: { email } });
+    expect(fast.state).toMatchObject({ status: 'signedIn', user: { email } });
+    const next = body({ storage });
+    expect(await next.refresh()).toBe(true);
+    expect(next.state).toMatchObject({ user: { email } });
+  });
+});
+
 describe('fetch', () => {
   it('sends the token to the server, and to nobody else', async () => {
     const seen: (string | undefined)[] = [];
@@ -220,6 +271,23 @@ describe('fetch', () => {
     }
   });
 
+  it('does not do for one person what another asked for', async () => {
+    const { session } = await signUp();
+    const { email } = await signUp();
+    await server.refuse('Waits', 100);
+    const answer = session.fetch(server.url, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ query: 'query Waits { me { email } }' }),
+    });
+    const refused = expect(answer).rejects.toMatchObject({ code: 'SIGNED_IN_AS_ANOTHER' });
+    await expect.poll(() => server.seen('Waits')).not.toHaveLength(0);
+    await session.logIn({ email, password });
+    await server.forget();
+    await refused;
+    expect(session.state).toMatchObject({ user: { email } });
+  });
+
   it('does not repeat what it cannot know to be a query', async () => {
     const { session } = await signUp();
     for (const sent of [{ extensions: { persistedQuery: { version: 1 } } }, { query: 'mutation Change { revokeOtherSessions { revokedCount } }' }]) {
@@ -228,6 +296,21 @@ describe('fetch', () => {
       const { status } = await session.fetch(server.url, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(sent) });
       expect(status).toBe(503);
     }
+  });
+
+  it('ends with its signal while a refresh is waited for', async () => {
+    const { session, accessToken } = await signUp();
+    await expired(accessToken);
+    await server.refuse('Refresh', 100);
+    const answer = session.fetch(server.url, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({ query: 'query Waits { me { id } }' }),
+      signal: AbortSignal.timeout(300),
+    });
+    await expect(answer).rejects.toMatchObject({ name: 'TimeoutError' });
+    expect(await server.seen('Waits')).toEqual([]);
+    session.close();
   });
 
   it('ends with its signal, whatever the server does', async () => {
@@ -261,8 +344,42 @@ describe('createSession', () => {
   });
 
   it('asks nobody before it is used where there is no page, and stops when it is closed', async () => {
-    const session = body({ storage: storageInMemory() });
+    let asked = 0;
+    const counting: typeof fetch = (...args) => {
+      asked++;
+      return fetch(...args);
+    };
+    body({ storage: storageInMemory(), fetch: counting });
+    expect(asked).toBe(0);
+    const { session } = await signUp({ patience: 0, fetch: counting });
+    await server.refuse('', 100);
+    await expect(session.refresh()).rejects.toMatchObject({ code: 'UNAVAILABLE' });
+    asked = 0;
+    await expect.poll(() => asked).toBeGreaterThan(0); // it goes on by itself
     session.close();
-    expect(await server.seen()).toEqual([]);
+    asked = 0;
+    await new Promise((resolve) => setTimeout(resolve, 1_500)); // longer than it would have waited
+    expect(asked).toBe(0);
+  });
+
+  it('sends what it was told to no other server', async () => {
+    const sent: string[] = [];
+    const other = createServer((request, response) => {
+      sent.push(request.url!);
+      response.writeHead(308, { Location: '/elsewhere' }).end();
+    }).listen(0, 'localhost');
+    try {
+      await new Promise((resolve) => other.once('listening', resolve));
+      const session = body({ url: `http://localhost:${(other.address() as AddressInfo).port}/graphql` });
+      await expect(session.logIn({ email: 'ada@example.com', password })).rejects.toMatchObject({ code: 'BAD_ANSWER' });
+      expect(sent).toEqual(['/graphql']);
+    } finally {
+      other.close();
+    }
+  });
+
+  it('knows nobody where a server renders a page that has but a path', async () => {
+    const session = createSession({ url: '/graphql', delivery: 'COOKIES' });
+    await expect(session.accessToken()).rejects.toMatchObject({ code: 'NO_PAGE', temporary: false });
   });
 });

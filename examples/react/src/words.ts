@@ -1,5 +1,5 @@
-import { CombinedGraphQLErrors, ServerError, ServerParseError } from '@apollo/client/errors';
 import { SessionError, type AuthFailureCode, type Role, type SessionEndReason } from '@latchkey/client';
+import { sessionErrorOf } from '@latchkey/client/apollo';
 import type { AccountEventFragment, SessionEventKind } from '@latchkey/client/operations';
 
 /** What hinders a person, in words. */
@@ -46,7 +46,7 @@ export function failureInWords({ code, message, retryAt }: Failure): Problem {
 
 /** errorInWords says why a request was not answered as it should have been. */
 export function errorInWords(error: unknown): Problem {
-  const { code, message, retryAt, requestId } = detailsOf(error);
+  const { code, message, retryAt, requestId } = sessionErrorOf(error) ?? new SessionError('UNKNOWN', `Something went wrong: ${String(error)}`);
   const say = (text: string, maybeDone = false): Problem => ({ about: 'request', text, retryAt, requestId, maybeDone });
   switch (code) {
     case 'UNAVAILABLE':
@@ -64,32 +64,6 @@ export function errorInWords(error: unknown): Problem {
     default:
       return say(message);
   }
-}
-
-interface Details {
-  readonly code: string;
-  readonly message: string;
-  readonly retryAt: Date | null;
-  readonly requestId: string | null;
-}
-
-function detailsOf(error: unknown): Details {
-  if (error instanceof SessionError) {
-    return error;
-  }
-  if (CombinedGraphQLErrors.is(error) && error.errors[0]) {
-    const { message, extensions } = error.errors[0];
-    return {
-      code: String(extensions?.code),
-      message,
-      retryAt: typeof extensions?.retryAt === 'string' ? new Date(extensions.retryAt) : null,
-      requestId: typeof extensions?.requestId === 'string' ? extensions.requestId : null,
-    };
-  }
-  // What an HttpLink says where no answer came, and what fetch does.
-  const isUnanswered = ServerError.is(error) || ServerParseError.is(error) || error instanceof TypeError;
-  const code = isUnanswered ? 'UNAVAILABLE' : 'UNKNOWN';
-  return { code, message: `Something went wrong: ${String(error)}`, retryAt: null, requestId: null };
 }
 
 /** Why a person is signed out. */
