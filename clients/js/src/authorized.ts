@@ -1,5 +1,6 @@
 import { cutOff, errorOfStatus, hindranceIn, SessionError, type Hindrance, type UnauthenticatedReason } from './errors.js';
 import type { Attempt, Authorization } from './session.js';
+import { isTemporary, unlessAborted } from './trouble.js';
 
 /** What is needed of a session to run operations as who is signed in. Credential: what the session knows of its tokens. */
 export interface Credentials<Credential> {
@@ -69,21 +70,6 @@ export async function runAuthorized<Answer, Credential>(
       return outcome.answer;
     }
   }
-}
-
-function isTemporary(error: unknown): error is SessionError {
-  return error instanceof SessionError && error.temporary;
-}
-
-// unlessAborted waits no longer than the signal lets it. What is waited for goes on: others wait for it too.
-async function unlessAborted<Result>(result: Promise<Result>, signal: AbortSignal | null | undefined): Promise<Result> {
-  signal?.throwIfAborted();
-  let abort = () => {};
-  const aborted = new Promise<never>((_, reject) => {
-    abort = () => reject(signal?.reason);
-    signal?.addEventListener('abort', abort);
-  });
-  return Promise.race([result, aborted]).finally(() => signal?.removeEventListener('abort', abort));
 }
 
 /** fetchAuthorized is Session.fetch. */

@@ -46,9 +46,14 @@ export class TabSession implements Session, Credentials<Tokens | null> {
   readonly #server: Server;
   readonly #keep: Keep;
   readonly #tabs: Tabs<Message>;
-  readonly #trouble = new Trouble();
   readonly #listeners = new Set<{ readonly listener: () => void }>();
   readonly #closed = new AbortController();
+  readonly #trouble = new Trouble({
+    ask: () => this.#ask(),
+    changed: () => this.#show(),
+    over: () => this.#schedule(), // what failed meanwhile is due yet
+    closed: this.#closed.signal,
+  });
 
   #state: SessionState = { status: 'resuming', trouble: null };
   #known = false; // whether #tokens tells who is signed in
@@ -118,7 +123,7 @@ export class TabSession implements Session, Credentials<Tokens | null> {
 
   readonly signUp = async (input: SignUp): Promise<SignInResult> => {
     let unknown = false; // whether an earlier try may have opened the account
-    const result = await this.#patiently(() =>
+    const result = await this.#trouble.patiently(this.patience, () =>
       this.#signIn(async () => {
         try {
           return (await this.#server.run<SignUpMutation>(documents.signUp, { input: this.#asked(input) })).signUp;
@@ -136,13 +141,13 @@ export class TabSession implements Session, Credentials<Tokens | null> {
   };
 
   readonly logIn = (input: LogIn): Promise<SignInResult> =>
-    this.#patiently(() =>
+    this.#trouble.patiently(this.patience, () =>
       this.#signIn(async () => (await this.#server.run<LogInMutation>(documents.logIn, { input: this.#asked(input) })).login),
     );
 
   readonly signOut = (): Promise<void> => {
     const whose = this.#tokens?.sessionId;
-    return this.#patiently(async () => {
+    return this.#trouble.patiently(this.patience, async () => {
       await this.#tabs.alone(async () => {
         const tokens = this.#tokens;
         if (whose !== undefined && tokens?.sessionId !== whose) {
@@ -223,64 +228,11 @@ export class TabSession implements Session, Credentials<Tokens | null> {
 
   answered(): void {
     this.#refusals = 0;
-    this.#reached();
+    this.#trouble.reached();
   }
 
-  async worthRepeating(error: SessionError, deadline: number, signal?: AbortSignal | null): Promise<boolean> {
-    const again = this.#trouble.wait(error);
-    this.#show();
-    void this.#watch();
-    const left = deadline - Date.now();
-    if (left <= 0 || signal?.aborted) {
-      return false;
-    }
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    let abort = () => {};
-    await Promise.race([
-      again,
-      new Promise<void>((resolve, reject) => {
-        timer = setTimeout(resolve, left);
-        abort = () => reject(signal?.reason);
-        signal?.addEventListener('abort', abort);
-      }),
-    ]).finally(() => {
-      clearTimeout(timer);
-      signal?.removeEventListener('abort', abort);
-    });
-    return Date.now() < deadline && !this.#closed.signal.aborted;
-  }
-
-  // reached notes that the server answered, whatever it said.
-  #reached(): void {
-    if (this.#trouble.over()) {
-      this.#show();
-      this.#schedule(); // what failed meanwhile is due yet
-    }
-  }
-
-  // While there is trouble one asks whether it is over, also when nobody waits for an answer.
-  async #watch(): Promise<void> {
-    if (this.#watching) {
-      return;
-    }
-    this.#watching = true;
-    let error = this.#trouble.error;
-    while (error && !this.#closed.signal.aborted) {
-      const again = this.#trouble.wait(error);
-      this.#show();
-      await again;
-      error = this.#trouble.error;
-      if (error && !this.#closed.signal.aborted) {
-        error = await this.#ask().then(
-          () => null,
-          (met: unknown) => (met instanceof SessionError && met.temporary ? met : null),
-        );
-        if (!error) {
-          this.#reached();
-        }
-      }
-    }
-    this.#watching = false;
+  worthRepeating(error: SessionError, deadline: number, signal?: AbortSignal | null): Promise<boolean> {
+    return this.#trouble.worthRepeating(error, deadline, signal);
   }
 
   // catchUp asks for what a page in the back/forward cache did not hear.
@@ -313,22 +265,6 @@ export class TabSession implements Session, Credentials<Tokens | null> {
     }
   }
 
-  // patiently repeats what a server in trouble did not answer.
-  async #patiently<Result>(action: () => Promise<Result>): Promise<Result> {
-    const deadline = Date.now() + this.patience;
-    for (;;) {
-      try {
-        const result = await action();
-        this.#reached();
-        return result;
-      } catch (error) {
-        if (!(error instanceof SessionError && error.temporary && (await this.worthRepeating(error, deadline)))) {
-          throw error;
-        }
-      }
-    }
-  }
-
   // begin does what is due without being waited for. What it meets is in the state.
   #begin(): void {
     const due = this.#tokens ? this.#server.clock.now() >= this.#tokens.refreshAt : !this.#known;
@@ -336,7 +272,6 @@ export class TabSession implements Session, Credentials<Tokens | null> {
       (this.#known ? this.refresh() : this.#resume()).catch((error: unknown) => {
         if (error instanceof SessionError) {
           this.#trouble.lasts(error); // shown until the next answer, also where waiting would not help
-          this.#show();
         } else {
           reportError(error);
         }
@@ -382,7 +317,7 @@ export class TabSession implements Session, Credentials<Tokens | null> {
 
   async #refreshPatiently(): Promise<boolean> {
     const { signal } = this.#changed;
-    await this.#patiently(() => this.#exchangeAlone(signal));
+    await this.#trouble.patiently(this.patience, () => this.#exchangeAlone(signal));
     return this.#tokens !== null;
   }
 
@@ -508,7 +443,7 @@ export class TabSession implements Session, Credentials<Tokens | null> {
     this.#endReason = endReason;
     this.#changed.abort();
     this.#changed = new AbortController();
-    this.#trouble.over();
+    this.#trouble.reached();
     this.#show();
     this.#schedule();
   }
