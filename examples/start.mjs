@@ -10,7 +10,7 @@ const server = { host: 'localhost', port: 8080 };
 const page = { host: 'localhost', port: 5173 };
 
 if (!existsSync(`${repository}/node_modules/vite`)) {
-  run('npm', ['ci', '--no-audit', '--no-fund']);
+  run('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error']);
 }
 run('npm', ['run', 'build', '--silent', '--workspace', '@latchkey/client']);
 for (const { host, port } of [server, page]) {
