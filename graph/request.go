@@ -19,6 +19,7 @@ type Request struct {
 	AccessToken  *auth.Secret // nil where the request brings none; not verified
 	RefreshToken *auth.Secret // that of the cookie, nil where the request brings none; not verified
 	DeviceToken  auth.Secret  // that of the cookie, empty where the request brings none; not verified
+	SessionID    string       // of the session that the request is meant for, empty where it does not say
 
 	// Cookies are what the answer is to do to the client's cookies. The edge reads it once the operation
 	// is executed.
@@ -69,8 +70,18 @@ func (r *Request) authenticate(ctx context.Context, service *auth.Service) (*aut
 		return nil, &auth.UnauthenticatedError{Reason: auth.TokenMissing}
 	}
 	if graphql.GetOperationContext(ctx).Operation.Operation == ast.Mutation {
-		return service.Authenticate(ctx, *r.AccessToken)
+		return r.authenticateNow(ctx, service)
 	}
-	r.once.Do(func() { r.principal, r.err = service.Authenticate(ctx, *r.AccessToken) })
+	r.once.Do(func() { r.principal, r.err = r.authenticateNow(ctx, service) })
 	return r.principal, r.err
+}
+
+// authenticateNow refuses a token of another session than the request is meant for: the page that sent it does not know
+// that somebody else has signed in, and that the cookies are theirs.
+func (r *Request) authenticateNow(ctx context.Context, service *auth.Service) (*auth.Principal, error) {
+	principal, err := service.Authenticate(ctx, *r.AccessToken)
+	if err == nil && r.SessionID != "" && r.SessionID != principal.Session.ID.String() {
+		return nil, &auth.UnauthenticatedError{Reason: auth.TokenInvalid}
+	}
+	return principal, err
 }

@@ -260,6 +260,41 @@ func TestAnAuthorizationHeaderIsNotMergedWithTheCookie(t *testing.T) {
 	})
 }
 
+func TestARequestForOneSessionIsNotThatOfAnother(t *testing.T) {
+	each(t, func(t *testing.T, s *server) {
+		mine := s.signUp(t)
+		b := newBrowser(s)
+		theirs, _ := b.login(t, "COOKIES")
+		for _, c := range []struct{ cookie, bearer, session, reason string }{
+			{cookie: b.cookies[accessCookie], session: theirs.Session.ID},
+			{cookie: b.cookies[accessCookie], session: mine.Session.ID, reason: "TOKEN_INVALID"},
+			{cookie: b.cookies[accessCookie], session: "no session at all", reason: "TOKEN_INVALID"},
+			{bearer: mine.AccessToken, session: mine.Session.ID},
+			{bearer: mine.AccessToken, session: theirs.Session.ID, reason: "TOKEN_INVALID"},
+		} {
+			for _, operation := range []string{"{ me { id } }", "mutation { revokeOtherSessions { revokedCount } }"} {
+				if c.reason == "" && strings.HasPrefix(operation, "mutation") {
+					continue // it would end the other one
+				}
+				request := s.request(t, `{"query":"`+operation+`"}`)
+				request.Header.Set("Sec-Fetch-Site", "same-origin")
+				request.Header.Set("Latchkey-Session", c.session)
+				if c.bearer != "" {
+					request.Header.Set("Authorization", "Bearer "+c.bearer)
+				} else {
+					request.AddCookie(&http.Cookie{Name: accessCookie, Value: c.cookie})
+				}
+				reason := ""
+				if a := s.do(t, request); len(a.Errors) > 0 {
+					reason = a.Errors[0].Extensions.Reason
+				}
+				want(t, operation+" for "+c.session, reason, c.reason)
+			}
+		}
+		want(t, "nobody was signed out", len(s.ask(t, "{ me { id } }", nil, mine.AccessToken).Errors), 0)
+	})
+}
+
 func TestCookiesOfTheDevelopmentSwitchHaveAnotherName(t *testing.T) {
 	s := newServer(t, dbtest.SQLite(t))
 	s.signUp(t)

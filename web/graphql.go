@@ -64,7 +64,7 @@ func (e *Edge) graphql(w http.ResponseWriter, r *http.Request) {
 // credentials returns what is known of a request, unless it brings two credentials of one kind or comes from
 // a page that may not send it.
 func (e *Edge) credentials(r *http.Request) (*graph.Request, *refusal) {
-	request := &graph.Request{ID: requestID(r), Client: e.clientOf(r)}
+	request := &graph.Request{ID: requestID(r), Client: e.clientOf(r), SessionID: r.Header.Get(sessionHeader)}
 	accessCookie, err := e.cookies.read(r, e.cookies.accessToken())
 	if err == nil {
 		request.RefreshToken, err = e.cookies.read(r, e.cookies.refreshToken())

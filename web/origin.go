@@ -21,6 +21,9 @@ var preflightHeaders = []string{
 	"Authorization", "Apollo-Require-Preflight", "X-Apollo-Operation-Name", "GraphQL-Require-Preflight", "X-Requested-With",
 }
 
+// sessionHeader names the session that a request is meant for: a page cannot see whose cookies are sent with it.
+const sessionHeader = "Latchkey-Session"
+
 // newOrigins takes the server's own URL, which proxies may hide from it, and origins in their exact spelling.
 func newOrigins(publicURL string, allowed []string) (*origins, error) {
 	protection := http.NewCrossOriginProtection()
@@ -38,7 +41,7 @@ func newOrigins(publicURL string, allowed []string) (*origins, error) {
 		AllowedOrigins: allowed,
 		AllowedMethods: []string{http.MethodGet, http.MethodPost},
 		AllowedHeaders: append([]string{
-			"Content-Type", "X-Apollo-Operation-Id", "Apollographql-Client-Name", "Apollographql-Client-Version", "Traceparent",
+			"Content-Type", sessionHeader, "X-Apollo-Operation-Id", "Apollographql-Client-Name", "Apollographql-Client-Version", "Traceparent",
 		}, preflightHeaders...),
 		// Date: a page refreshes ahead of accessTokenExpiresAt, which is by this server's clock.
 		ExposedHeaders:   []string{"Date", "Retry-After", "WWW-Authenticate", "X-Request-Id", "Traceparent"},

@@ -125,7 +125,7 @@ func (s *server) preflight(t *testing.T, origin string) *answer {
 	request.Method = http.MethodOptions
 	request.Header.Set("Origin", origin)
 	request.Header.Set("Access-Control-Request-Method", "POST")
-	request.Header.Set("Access-Control-Request-Headers", "apollographql-client-name,authorization,content-type,x-apollo-operation-name")
+	request.Header.Set("Access-Control-Request-Headers", "apollographql-client-name,authorization,content-type,latchkey-session,x-apollo-operation-name")
 	return s.do(t, request)
 }
 

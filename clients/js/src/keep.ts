@@ -73,12 +73,15 @@ export function keepToken(storage: TokenStorage | null, key: string): Keep {
   };
 }
 
+// Pages of another origin may set the cookie too, and cannot take the note back.
+const believedFor = 5 * 60_000;
+
 /**
  * keepCookie keeps nothing but a note of whether there may be a refresh cookie, which no script can see: a page on
  * which nobody is signed in then need not ask. Without a note, or a place for one, it may be.
  */
 export function keepCookie(key: string): Keep {
-  const nobody = 'nobody';
+  const nobody = 'nobody since ';
   const note = {
     read(): string | null {
       try {
@@ -96,7 +99,11 @@ export function keepCookie(key: string): Keep {
     },
   };
   return {
-    maySignIn: async () => note.read() !== nobody,
+    async maySignIn() {
+      const noted = note.read();
+      const since = noted?.startsWith(nobody) ? Date.now() - Number(noted.slice(nobody.length)) : null;
+      return since === null || !(since >= 0 && since < believedFor);
+    },
     refreshToken: async () => null,
     async signedIn(sessionId) {
       note.write(sessionId);
@@ -104,7 +111,7 @@ export function keepCookie(key: string): Keep {
     async signedOut(sessionId) {
       const noted = note.read();
       if (sessionId === null || noted === null || noted === sessionId) {
-        note.write(nobody);
+        note.write(nobody + Date.now());
       }
     },
   };

@@ -19,6 +19,7 @@ const toServer = [
   'Accept',
   'Authorization',
   'Content-Type',
+  'Latchkey-Session',
   'Origin',
   'Sec-Fetch-Site',
   'Traceparent',

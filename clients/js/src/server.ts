@@ -13,7 +13,8 @@ export class Server {
     readonly url: string,
     fetch: typeof globalThis.fetch | undefined,
   ) {
-    this.#fetch = fetch ?? ((...args) => globalThis.fetch(...args));
+    const fetchAny = fetch ?? globalThis.fetch;
+    this.#fetch = (...args) => fetchAny(...args); // that of a browser wants no `this`
   }
 
   /** fetchElsewhere fetches from another server. */

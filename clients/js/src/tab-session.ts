@@ -17,8 +17,8 @@ import { followPage, isVisible } from './page.js';
 import { Server } from './server.js';
 import type { Attempt, Authorization, LogIn, Session, SessionOptions, SessionState, SignInResult, SignUp } from './session.js';
 import { tabsOf, type Tabs } from './tabs.js';
-import { isNewer, tokensOf, type Tokens } from './tokens.js';
-import { Trouble } from './trouble.js';
+import { isNewer, isTokens, tokensOf, type Tokens } from './tokens.js';
+import { longestTimer, Trouble } from './trouble.js';
 
 // What tabs tell each other.
 type Message =
@@ -28,12 +28,12 @@ type Message =
 
 // For how long a new tab waits for another one to tell it who is signed in, before it asks the server.
 const tabsAnswerWithin = 50;
+// After how many milliseconds a page that does not know who is signed in asks again what was answered with nonsense.
+const askAgainAfter = 15_000;
 // How many times in a row the server may refuse a token that is good by its own clock, before that is believed.
 const refusalsInARow = 3;
 // However slow a line is, and however short the life of a token, nobody refreshes all the time.
 const shortestTimer = 500;
-// The longest time that timers know.
-const longestTimer = 2 ** 31 - 1;
 
 type SignInOutcome = SignUpMutation['signUp'] | LogInMutation['login'];
 
@@ -68,7 +68,7 @@ export class TabSession implements Session, Credentials<Tokens | null> {
   #timer: ReturnType<typeof setTimeout> | undefined;
 
   constructor({ url, delivery = 'REFRESH_COOKIE', storage, deviceName, patience = 30_000, fetch }: SessionOptions) {
-    if (!(patience >= 0)) {
+    if (typeof patience !== 'number' || !(patience >= 0)) {
       throw new TypeError('patience is not a number of milliseconds');
     }
     if (!['BODY', 'REFRESH_COOKIE', 'COOKIES'].includes(delivery)) {
@@ -97,7 +97,10 @@ export class TabSession implements Session, Credentials<Tokens | null> {
           this.#schedule();
         },
         hidden: () => clearTimeout(this.#timer),
-        online: () => this.#trouble.wake(),
+        online: () => {
+          this.#trouble.wake();
+          this.#begin();
+        },
         left: () => this.#tabs.pause(),
         back: () => {
           this.#tabs.resume();
@@ -154,6 +157,9 @@ export class TabSession implements Session, Credentials<Tokens | null> {
           return; // over already, or somebody else's by now
         }
         const sessionId = await this.#revoke(await this.#keep.refreshToken(), tokens?.accessToken);
+        if (whose !== undefined && sessionId !== whose) {
+          await this.#end(whose, 'SIGNED_OUT'); // it was over, or the cookies were those of another one
+        }
         await this.#end(sessionId ?? whose ?? null, 'SIGNED_OUT');
       });
     });
@@ -204,7 +210,8 @@ export class TabSession implements Session, Credentials<Tokens | null> {
 
   authorizationOf(tokens: Tokens | null): Authorization {
     if (this.#delivery === 'COOKIES') {
-      return { headers: {}, credentials: 'include' };
+      // Another tab may have signed somebody else in: then the cookies are theirs, and the server refuses the request.
+      return { headers: tokens ? { 'Latchkey-Session': tokens.sessionId } : {}, credentials: 'include' };
     }
     return { headers: tokens ? { Authorization: `Bearer ${tokens.accessToken}` } : {} };
   }
@@ -237,9 +244,12 @@ export class TabSession implements Session, Credentials<Tokens | null> {
 
   // catchUp asks for what a page in the back/forward cache did not hear.
   async #catchUp(): Promise<void> {
-    if (this.#tokens) {
+    const maybe = await this.#keep.maySignIn();
+    if (this.#tokens && !maybe) {
+      this.#become(null, 'SIGNED_OUT'); // by another tab: nobody need be asked
+    } else if (this.#tokens) {
       await this.#ask();
-    } else if ((await this.#keep.maySignIn()) && !(await this.#heardOfOthers())) {
+    } else if (maybe && !(await this.#heardOfOthers())) {
       await this.#exchangeAlone();
     }
   }
@@ -271,7 +281,10 @@ export class TabSession implements Session, Credentials<Tokens | null> {
     if (due && !this.#closed.signal.aborted) {
       (this.#known ? this.refresh() : this.#resume()).catch((error: unknown) => {
         if (error instanceof SessionError) {
-          this.#trouble.lasts(error); // shown until the next answer, also where waiting would not help
+          this.#trouble.lasts(error); // shown until the next answer, also where waiting does not promise help
+          if (!this.#known) {
+            this.#timer = setTimeout(() => this.#begin(), askAgainAfter); // or the page would never know
+          }
         } else {
           reportError(error);
         }
@@ -414,6 +427,9 @@ export class TabSession implements Session, Credentials<Tokens | null> {
   }
 
   #hear(message: Message): void {
+    if (!isMessage(message)) {
+      return; // of another script, or another version
+    }
     switch (message.kind) {
       case 'whoIsSignedIn':
         if (this.#tokens) {
@@ -483,6 +499,19 @@ export class TabSession implements Session, Credentials<Tokens | null> {
         this.#schedule(); // it was too far off for one timer
       }
     }, wait);
+  }
+}
+
+function isMessage(told: Partial<Message> | null | undefined): told is Message {
+  switch (told?.kind) {
+    case 'whoIsSignedIn':
+      return true;
+    case 'signedIn':
+      return isTokens(told.tokens);
+    case 'signedOut':
+      return typeof told.sessionId === 'string';
+    default:
+      return false;
   }
 }
 

@@ -3,6 +3,8 @@ import { answerWithin } from './server.js';
 // A tab that holds the lock and was frozen must not stop the others. By then what it asked has been given up: a refresh
 // that is still under way while the next one's tokens are in use would look like a thief's (docs/rotation.md).
 const lockWithin = answerWithin + 5_000;
+// Where it was waited for in vain, it is not for as long again.
+const stuckLockWithin = 1_000;
 
 /** The tabs of one origin that share a session. */
 export interface Tabs<Message> {
@@ -25,12 +27,13 @@ export function tabsOf<Message>(name: string | null, hear: (message: Message) =>
   const canTalk = name !== null && typeof BroadcastChannel === 'function' && typeof document === 'object';
   const locks = name !== null && typeof navigator === 'object' ? navigator.locks : undefined;
   const inThisTab = oneAfterTheOther();
+  const lock: Lock = { name: name ?? '', isStuck: false };
   let channel: BroadcastChannel | null = null;
 
   const tabs: Tabs<Message> = {
     shared: canTalk,
     say: (message) => channel?.postMessage(message),
-    alone: (action, moot) => inThisTab(() => (locks ? locked(locks, name!, action, moot) : unlocked(action, moot))),
+    alone: (action, moot) => inThisTab(() => (locks ? locked(locks, lock, action, moot) : unlocked(action, moot))),
     pause() {
       channel?.close();
       channel = null;
@@ -46,10 +49,21 @@ export function tabsOf<Message>(name: string | null, hear: (message: Message) =>
   return tabs;
 }
 
-async function locked(locks: LockManager, name: string, action: () => Promise<void>, moot?: AbortSignal): Promise<boolean> {
+interface Lock {
+  readonly name: string;
+  isStuck: boolean;
+}
+
+async function locked(locks: LockManager, lock: Lock, action: () => Promise<void>, moot?: AbortSignal): Promise<boolean> {
   const giveUp = new AbortController();
   const abort = () => giveUp.abort();
-  const timer = setTimeout(abort, lockWithin);
+  const timer = setTimeout(
+    () => {
+      lock.isStuck = true;
+      abort();
+    },
+    lock.isStuck ? stuckLockWithin : lockWithin,
+  );
   moot?.addEventListener('abort', abort);
   if (moot?.aborted) {
     abort();
@@ -59,13 +73,14 @@ async function locked(locks: LockManager, name: string, action: () => Promise<vo
     // The lock is held longer than its action is waited for.
     return await new Promise<boolean>((resolve, reject) => {
       locks
-        .request(name, { signal: giveUp.signal }, async () => {
+        .request(lock.name, { signal: giveUp.signal }, async () => {
           clearTimeout(timer);
+          lock.isStuck = false;
           await locks.query(); // lets what the tab before said arrive: nothing orders messages and locks
           began = unlocked(action, moot);
           began.then(resolve, reject);
           await began.catch(() => {});
-          await untilHeard(locks, name);
+          await untilHeard(locks, lock.name);
         })
         .catch(reject);
     });

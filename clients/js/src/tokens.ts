@@ -20,10 +20,10 @@ export interface Tokens {
 export function tokensOf({ accessToken, accessTokenExpiresAt, session, user }: SignedInFragment, clock: ServerClock): Tokens {
   const now = clock.now();
   let expiresAt = Date.parse(accessTokenExpiresAt);
-  if (expiresAt <= now && !clock.ahead) {
-    expiresAt = now + 60_000; // it is new: the device's clock is wrong, and something hides the server's
+  if (expiresAt <= now) {
+    expiresAt = now + 10_000; // it is new: the clock is wrong, or the line slow. If the server refuses it, it is exchanged
   }
-  const life = Math.max(0, expiresAt - now);
+  const life = expiresAt - now;
   return {
     accessToken,
     sessionId: session.id,
@@ -33,6 +33,16 @@ export function tokensOf({ accessToken, accessTokenExpiresAt, session, user }: S
     staleAt: expiresAt - Math.min(5_000, life / 20),
     expiresAt,
   };
+}
+
+/** isTokens tells whether what came from elsewhere has the shape of tokens. */
+export function isTokens(told: Partial<Tokens> | null | undefined): told is Tokens {
+  return (
+    typeof told?.sessionId === 'string' &&
+    typeof told.user?.id === 'string' &&
+    [told.startedAt, told.refreshAt, told.staleAt, told.expiresAt].every((time) => typeof time === 'number') &&
+    (told.accessToken === null || typeof told.accessToken === 'string')
+  );
 }
 
 /** isNewer tells whether what another tab knows is newer than what this one does. */

@@ -1,5 +1,8 @@
 import { SessionError } from './errors.js';
 
+/** The longest time that timers know, in milliseconds. */
+export const longestTimer = 2 ** 31 - 1;
+
 const shortest = 250;
 const longest = 8_000;
 // A server may ask for more, but not for a clock that is wrong.
@@ -86,7 +89,7 @@ export class Trouble {
     }
     let timer: ReturnType<typeof setTimeout> | undefined;
     const late = new Promise<void>((resolve) => {
-      timer = setTimeout(resolve, left);
+      timer = setTimeout(resolve, Math.min(left, longestTimer));
     });
     await unlessAborted(Promise.race([again, late]), signal).finally(() => clearTimeout(timer));
     return Date.now() < deadline && !this.#whose.closed.aborted;

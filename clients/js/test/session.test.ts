@@ -90,6 +90,16 @@ describe('refreshing', () => {
     expect(await ask('query New { me { id } }', {}, (await session.accessToken())!)).toHaveProperty('data.me.id');
   });
 
+  it('waits for ever where it is told to, and not all the time', async () => {
+    const { session } = await signUp({ patience: Number.POSITIVE_INFINITY });
+    await server.refuse('', 100);
+    const refreshed = session.refresh();
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    expect((await server.seen()).length).toBeLessThan(15);
+    await server.forget();
+    expect(await refreshed).toBe(true);
+  });
+
   it('throws when the patience is over, and signs nobody out', async () => {
     const { session, email } = await signUp({ patience: 400 });
     await server.refuse('', 100, 429); // all of them
@@ -254,6 +264,39 @@ describe('an answer that comes late', () => {
   });
 });
 
+describe('cookies that are somebody else\'s by now', () => {
+  async function twoPeople() {
+    const browser = new Browser(server.origins[0]);
+    const one = await signUp({ delivery: 'COOKIES', fetch: browser.fetch });
+    const other = await signUp({ delivery: 'COOKIES', fetch: browser.fetch }); // of which the first does not hear
+    await server.forget();
+    return { one, other };
+  }
+  const send = (query: string): RequestInit => ({
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: JSON.stringify({ query }),
+  });
+
+  it('show nothing of theirs, and change nothing', async () => {
+    for (const operation of ['query Peek { me { email } }', 'mutation Harm { revokeOtherSessions { revokedCount } }']) {
+      const { one, other } = await twoPeople();
+      const answer = (await (await one.session.fetch(server.url, send(operation))).json()) as { data: unknown; errors: unknown };
+      expect(answer.errors).toMatchObject([{ extensions: { code: 'UNAUTHENTICATED', reason: 'TOKEN_INVALID' } }]);
+      expect(JSON.stringify(answer)).not.toContain(other.email);
+      expect(one.session.state).toMatchObject({ status: 'signedIn', user: { email: other.email } }); // as it is
+    }
+  });
+
+  it('leave nobody signed in after a sign-out', async () => {
+    const { one, other } = await twoPeople();
+    await one.session.signOut();
+    expect(one.session.state).toMatchObject({ status: 'signedOut', endReason: 'SIGNED_OUT' });
+    await other.session.refresh();
+    expect(other.session.state.status).toBe('signedOut');
+  });
+});
+
 describe('fetch', () => {
   it('sends the token to the server, and to nobody else', async () => {
     const seen: (string | undefined)[] = [];
@@ -337,6 +380,7 @@ describe('createSession', () => {
     const storage = storageInMemory();
     expect(() => body({ delivery: 'HEADER' as 'BODY' })).toThrow(TypeError);
     expect(() => body({ patience: Number.NaN })).toThrow(TypeError);
+    expect(() => body({ patience: '30000' as unknown as number })).toThrow(TypeError);
     expect(() => body({ url: 'not a url' })).toThrow(TypeError);
     expect(() => body({ delivery: 'COOKIES', storage })).toThrow('storage is for the delivery BODY');
     vi.stubGlobal('sessionStorage', storage);
