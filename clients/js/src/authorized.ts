@@ -6,6 +6,8 @@ import { isTemporary, unlessAborted } from './trouble.js';
 export interface Credentials<Credential> {
   /** For how long an operation may wait, in milliseconds. */
   readonly patience: number;
+  /** held returns what there is, good or not. */
+  held(): Credential;
   /** current returns what is good now. It throws a SessionError where that cannot be had. */
   current(): Promise<Credential>;
   authorizationOf(credential: Credential): Authorization;
@@ -25,8 +27,8 @@ export async function runAuthorized<Answer, Credential>(
   { run, hindrance, repeatable, signal }: Attempt<Answer>,
 ): Promise<Answer> {
   const deadline = Date.now() + credentials.patience;
+  const first = credentials.held(); // of whoever saw the page that asks
   let refreshed = false;
-  let first: { readonly credential: Credential } | undefined;
   for (;;) {
     let credential: Credential;
     try {
@@ -38,8 +40,7 @@ export async function runAuthorized<Answer, Credential>(
       }
       throw error;
     }
-    first ??= { credential };
-    if (!credentials.ofOne(first.credential, credential)) {
+    if (!credentials.ofOne(first, credential)) {
       throw new SessionError('SIGNED_IN_AS_ANOTHER', 'Somebody else is signed in by now.'); // and did not ask for it
     }
     const outcome = await run(credentials.authorizationOf(credential)).then(

@@ -137,8 +137,8 @@ export interface Session {
   readonly fetch: typeof fetch;
   /**
    * Runs an operation as who is signed in, as `fetch` does, for adapters to clients that do not take one.
-   * Its answer is returned even if it was hindered; what `run` threw last is thrown. Where it would be run again, and somebody
-   * else has signed in meanwhile, a SessionError with the code SIGNED_IN_AS_ANOTHER is thrown.
+   * Its answer is returned even if it was hindered; what `run` threw last is thrown. Where somebody else
+   * has signed in since it was called, a SessionError with the code SIGNED_IN_AS_ANOTHER is thrown.
    */
   authorized<Answer>(attempt: Attempt<Answer>): Promise<Answer>;
   /** Stops listening and refreshing. The session lives on, at the server and in other tabs. */

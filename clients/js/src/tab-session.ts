@@ -63,7 +63,6 @@ export class TabSession implements Session, Credentials<Tokens | null> {
   readonly #ended = new Set<string>(); // sessions that are over, whatever a slow tab says of them later
   #resuming: Promise<void> | null = null;
   #refreshing: Promise<boolean> | null = null;
-  #watching = false;
   #refusals = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -193,6 +192,10 @@ export class TabSession implements Session, Credentials<Tokens | null> {
 
   // What operations need: Credentials.
 
+  held(): Tokens | null {
+    return this.#tokens;
+  }
+
   async current(): Promise<Tokens | null> {
     if (!this.#known) {
       await this.#resume();
@@ -283,6 +286,7 @@ export class TabSession implements Session, Credentials<Tokens | null> {
         if (error instanceof SessionError) {
           this.#trouble.lasts(error); // shown until the next answer, also where waiting does not promise help
           if (!this.#known) {
+            clearTimeout(this.#timer);
             this.#timer = setTimeout(() => this.#begin(), askAgainAfter); // or the page would never know
           }
         } else {

@@ -288,6 +288,17 @@ describe('cookies that are somebody else\'s by now', () => {
     }
   });
 
+  it('are not used for what was asked for before that was known', async () => {
+    const { one } = await twoPeople();
+    const { accessToken } = await signUp();
+    await expired(accessToken); // and so is what came before
+    await server.forget();
+    await expect(one.session.fetch(server.url, send('mutation Harm { revokeOtherSessions { revokedCount } }'))).rejects.toMatchObject({
+      code: 'SIGNED_IN_AS_ANOTHER',
+    });
+    expect(await server.seen('Harm')).toEqual([]);
+  });
+
   it('leave nobody signed in after a sign-out', async () => {
     const { one, other } = await twoPeople();
     await one.session.signOut();
