@@ -74,10 +74,6 @@ type Service struct {
 // Whoever calls New must also call KeepConfirming and KeepKeys, and of all servers of a database some must call
 // KeepCleaning.
 func New(store Store, keys *KeyRing, settings Settings, now func() time.Time, log *slog.Logger) (*Service, error) {
-	passwords, err := newPasswordHasher(settings.PasswordMinLength)
-	if err != nil {
-		return nil, fmt.Errorf("prepare password hashing: %w", err)
-	}
 	refusals, err := newRefusals()
 	if err != nil {
 		return nil, err
@@ -94,7 +90,7 @@ func New(store Store, keys *KeyRing, settings Settings, now func() time.Time, lo
 		settings:      settings,
 		now:           clock,
 		log:           log,
-		passwords:     passwords,
+		passwords:     newPasswordHasher(settings.PasswordMinLength),
 		refusals:      refusals,
 		crowd:         newCrowd(),
 		accessTokens:  newAccessTokenCodec(keys, settings, clock),

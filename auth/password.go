@@ -2,6 +2,8 @@ package auth
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"runtime"
@@ -10,6 +12,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/alexedwards/argon2id"
+	"golang.org/x/crypto/argon2"
 	"golang.org/x/crypto/bcrypt"
 	"golang.org/x/sync/semaphore"
 	"golang.org/x/text/unicode/norm"
@@ -35,20 +38,23 @@ type passwordHasher struct {
 	waiting, running atomic.Int64
 }
 
-func newPasswordHasher(minLength int) (*passwordHasher, error) {
-	nobody, err := newID()
-	if err != nil {
-		return nil, err
-	}
-	decoy, err := argon2id.CreateHash(nobody.String(), &argon2idParams)
-	if err != nil {
-		return nil, err
-	}
+func newPasswordHasher(minLength int) *passwordHasher {
 	return &passwordHasher{
 		minLength: minLength,
 		slots:     semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0))),
-		decoy:     decoy,
-	}, nil
+		decoy:     newDecoy(),
+	}
+}
+
+// newDecoy returns a hash that is nobody's: its key is random and was made from no password. To make one from a password
+// would cost each start as much as a login.
+func newDecoy() string {
+	random := make([]byte, argon2idParams.SaltLength+argon2idParams.KeyLength)
+	_, _ = rand.Read(random)
+	salt, key := random[:argon2idParams.SaltLength], random[argon2idParams.SaltLength:]
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version,
+		argon2idParams.Memory, argon2idParams.Iterations, argon2idParams.Parallelism,
+		base64.RawStdEncoding.EncodeToString(salt), base64.RawStdEncoding.EncodeToString(key))
 }
 
 // canonical returns a password in NFC (NIST SP 800-63B-4 §3.1.1.2), so that it is one password however a
