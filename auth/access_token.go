@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/google/uuid"
 
 	"latchkey/token"
 )
@@ -19,11 +20,17 @@ const MaxClockSkew = token.MaxClockSkew
 type accessTokenCodec struct {
 	keys     *KeyRing
 	settings Settings
+	now      func() time.Time
 	verifier *token.Verifier
 	retired  *token.Verifier // knows retired keys only: whose tokens are expired, or forged with a key that leaked
+	verified *verifiedTokens
 }
 
-func newAccessTokenCodec(keys *KeyRing, settings Settings, now func() time.Time) *accessTokenCodec {
+func newAccessTokenCodec(keys *KeyRing, settings Settings, now func() time.Time) (*accessTokenCodec, error) {
+	verified, err := newVerifiedTokens()
+	if err != nil {
+		return nil, err
+	}
 	verifier := func(wantRetired bool) *token.Verifier {
 		return token.New(settings.Issuer, settings.Audience, func(kid string) (*ecdsa.PublicKey, error) {
 			signing, retired := keys.known.Load().signingKeyNamed(kid, now(), settings.AccessTokenTTL)
@@ -33,7 +40,10 @@ func newAccessTokenCodec(keys *KeyRing, settings Settings, now func() time.Time)
 			return &signing.private.PublicKey, nil
 		}, now)
 	}
-	return &accessTokenCodec{keys: keys, settings: settings, verifier: verifier(false), retired: verifier(true)}
+	return &accessTokenCodec{
+		keys: keys, settings: settings, now: now,
+		verifier: verifier(false), retired: verifier(true), verified: verified,
+	}, nil
 }
 
 // mint returns an access token for a session as it stands, and when it expires.
@@ -69,11 +79,14 @@ func (c *accessTokenCodec) mint(state *SessionState, now time.Time) (Secret, tim
 	return Secret(signed), expiresAt, nil
 }
 
-// verify returns the claims of an access token that this ring signed for this issuer and audience and
+// verify returns what an access token says that this ring signed for this issuer and audience and
 // that has not expired. A key that is not known is looked for in the database, unless that was done a moment ago
 // (lookAgainAfter): keys are made longer than that before they are used. Whether the session is live, the database knows.
 // Errors: *UnauthenticatedError, ErrUnavailable.
-func (c *accessTokenCodec) verify(ctx context.Context, text Secret) (*token.Claims, error) {
+func (c *accessTokenCodec) verify(ctx context.Context, text Secret) (*verifiedToken, error) {
+	if known, ok := c.verified.get(text); ok && c.stillGood(known) {
+		return known, nil
+	}
 	claims, err := c.verifier.Verify(text.Reveal())
 	if errors.Is(err, token.ErrUnknownKey) {
 		if _, err := c.retired.Verify(text.Reveal()); errors.Is(err, token.ErrExpired) {
@@ -90,5 +103,22 @@ func (c *accessTokenCodec) verify(ctx context.Context, text Secret) (*token.Clai
 	case err != nil:
 		return nil, &UnauthenticatedError{Reason: TokenInvalid}
 	}
-	return claims, nil
+	userID, err := uuid.Parse(claims.Subject)
+	if err != nil {
+		return nil, &UnauthenticatedError{Reason: TokenInvalid}
+	}
+	verified := &verifiedToken{
+		kid: claims.KeyID(), sessionID: claims.SessionID, userID: userID, generation: claims.Generation,
+		issuedAt: claims.IssuedAt.Time, expiresAt: claims.ExpiresAt.Time,
+	}
+	c.verified.add(text, verified)
+	return verified, nil
+}
+
+// stillGood reports whether what was true of a token when it was verified is true now. Where it is not, verifying it
+// again says why.
+func (c *accessTokenCodec) stillGood(known *verifiedToken) bool {
+	now := c.now()
+	key, retired := c.keys.known.Load().signingKeyNamed(known.kid, now, c.settings.AccessTokenTTL)
+	return key != nil && !retired && now.Before(known.expiresAt) && !known.issuedAt.After(now.Add(MaxClockSkew))
 }

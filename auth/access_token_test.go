@@ -56,6 +56,17 @@ func TestAnAccessTokenWorksUntilItExpiresAndNotAMomentLonger(t *testing.T) {
 	})
 }
 
+func TestWhatATokenSaysIsHeldToTheClockEachTime(t *testing.T) {
+	each(t, func(t *testing.T, s *service) {
+		tokens := s.mustSignUp(t, email)
+		s.mustAuthenticate(t, tokens.AccessToken)
+		s.clock.Advance(-31 * time.Second) // the clock was wrong, and is set
+		s.wantUnauthenticated(t, tokens.AccessToken, auth.TokenInvalid)
+		s.clock.Advance(31 * time.Second)
+		s.mustAuthenticate(t, tokens.AccessToken)
+	})
+}
+
 func TestARefreshDoesNotInvalidateAnAccessTokenInFlight(t *testing.T) {
 	each(t, func(t *testing.T, s *service) {
 		first := s.mustSignUp(t, email)

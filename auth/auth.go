@@ -80,6 +80,10 @@ func New(store Store, keys *KeyRing, settings Settings, now func() time.Time, lo
 	}
 	// The precision of PostgreSQL, so that a time is the same before and after it was stored.
 	clock := func() time.Time { return now().UTC().Truncate(time.Microsecond) }
+	accessTokens, err := newAccessTokenCodec(keys, settings, clock)
+	if err != nil {
+		return nil, err
+	}
 	ended, err := newEnded(store, settings.AccessTokenTTL, clock)
 	if err != nil {
 		return nil, err
@@ -93,7 +97,7 @@ func New(store Store, keys *KeyRing, settings Settings, now func() time.Time, lo
 		passwords:     newPasswordHasher(settings.PasswordMinLength),
 		refusals:      refusals,
 		crowd:         newCrowd(),
-		accessTokens:  newAccessTokenCodec(keys, settings, clock),
+		accessTokens:  accessTokens,
 		confirmations: newConfirmations(),
 		ended:         ended,
 		stats:         newStats(),

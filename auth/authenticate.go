@@ -16,13 +16,13 @@ type Principal struct {
 // session and the user are read, in one query, every time. There is no moment after a revoke in which it
 // succeeds. An empty token is an invalid one. Errors: *UnauthenticatedError, ErrUnavailable.
 func (s *Service) Authenticate(ctx context.Context, accessToken Secret) (*Principal, error) {
-	claims, err := s.accessTokens.verify(ctx, accessToken)
+	token, err := s.accessTokens.verify(ctx, accessToken)
 	if err != nil {
 		return nil, fmt.Errorf("authenticate: %w", err)
 	}
 	now := s.now()
 	ended := &UnauthenticatedError{Reason: SessionEnded}
-	state, err := s.store.Session(ctx, claims.SessionID)
+	state, err := s.store.Session(ctx, token.sessionID)
 	if errors.Is(err, ErrNotFound) {
 		return nil, ended
 	}
@@ -37,13 +37,13 @@ func (s *Service) Authenticate(ctx context.Context, accessToken Secret) (*Princi
 			return nil, fmt.Errorf("authenticate: %w", err)
 		}
 	}
-	if state.UserID.String() != claims.Subject {
+	if state.UserID != token.userID {
 		return nil, &UnauthenticatedError{Reason: TokenInvalid}
 	}
 	if _, over := state.endReason(now); over {
 		return nil, ended
 	}
-	if claims.Generation == state.Generation && state.Generation > state.ConfirmedGeneration {
+	if token.generation == state.Generation && state.Generation > state.ConfirmedGeneration {
 		s.confirmations.note(Confirmation{SessionID: state.ID, Generation: state.Generation, UsedAt: now})
 	}
 	state.Session.Current = true

@@ -31,8 +31,12 @@ type Claims struct {
 	Generation uint32    `json:"gen"`
 	Roles      []string  `json:"roles"`
 
+	kid string
 	all json.RawMessage
 }
+
+// KeyID returns the `kid` of the key that signed the token.
+func (c *Claims) KeyID() string { return c.kid }
 
 // UnmarshalJSON implements json.Unmarshaler.
 func (c *Claims) UnmarshalJSON(text []byte) error {
@@ -93,7 +97,7 @@ func (v *Verifier) Verify(text string) (*Claims, error) {
 		return nil, ErrInvalid
 	}
 	var claims Claims
-	_, err := v.parser.ParseWithClaims(text, &claims, v.keyOf)
+	parsed, err := v.parser.ParseWithClaims(text, &claims, v.keyOf)
 	if errors.Is(err, ErrUnknownKey) {
 		return nil, ErrUnknownKey
 	}
@@ -113,6 +117,7 @@ func (v *Verifier) Verify(text string) (*Claims, error) {
 		}
 		return nil, ErrExpired
 	}
+	claims.kid, _ = parsed.Header["kid"].(string)
 	return &claims, nil
 }
 

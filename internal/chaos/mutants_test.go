@@ -58,7 +58,7 @@ var mutants = []mutant{
 		rule: "a session's state is not cached",
 		patches: []patch{
 			{"auth/authenticate.go", "import (\n", "import (\n\t\"sync\"\n\t\"time\"\n\t\"github.com/google/uuid\"\n"},
-			{"auth/authenticate.go", "s.store.Session(ctx, claims.SessionID)", "cachedSession(ctx, s.store, claims.SessionID)"},
+			{"auth/authenticate.go", "s.store.Session(ctx, token.sessionID)", "cachedSession(ctx, s.store, token.sessionID)"},
 			{"auth/authenticate.go", "// Has reports", `var cache sync.Map
 
 type cached struct {
