@@ -68,9 +68,9 @@ func newPresenter(schema *ast.Schema, log *slog.Logger, metrics Metrics) *presen
 func (p *presenter) present(ctx context.Context, err error) *gqlerror.Error {
 	request := requestOf(ctx)
 	shown := &gqlerror.Error{Path: graphql.GetPath(ctx), Extensions: map[string]any{"requestId": request.ID}}
-	var given *gqlerror.Error
 	cause := err
-	if errors.As(err, &given) {
+	given, ok := errors.AsType[*gqlerror.Error](err)
+	if ok {
 		shown.Locations = given.Locations
 		if given.Err != nil {
 			cause = given.Err // without the path, in which aliases stand as the client chose them
@@ -81,13 +81,11 @@ func (p *presenter) present(ctx context.Context, err error) *gqlerror.Error {
 	shown.Extensions["code"] = code
 
 	kind := string(code)
-	var unauthenticated *auth.UnauthenticatedError
-	if errors.As(err, &unauthenticated) {
+	if unauthenticated, ok := errors.AsType[*auth.UnauthenticatedError](err); ok {
 		shown.Extensions["reason"] = unauthenticated.Reason
 		kind += ":" + string(unauthenticated.Reason)
 	}
-	var limited *auth.RateLimitedError
-	if errors.As(err, &limited) {
+	if limited, ok := errors.AsType[*auth.RateLimitedError](err); ok {
 		shown.Extensions["retryAt"] = scalar.FormatDateTime(limited.RetryAt)
 	}
 	p.metrics.Count(kind)
@@ -104,28 +102,26 @@ func (p *presenter) present(ctx context.Context, err error) *gqlerror.Error {
 
 // classify is the table of errors. What it does not know is nobody's business.
 func (p *presenter) classify(err error, given *gqlerror.Error) (Code, string) {
-	var (
-		unauthenticated *auth.UnauthenticatedError
-		invalid         *auth.InvalidInputError
-		unreadable      *scalar.Error
-		tooLarge        *tooLargeError
-		limited         *auth.RateLimitedError
-	)
-	switch {
-	case errors.As(err, &unauthenticated):
+	if unauthenticated, ok := errors.AsType[*auth.UnauthenticatedError](err); ok {
 		return Unauthenticated, unauthenticatedMessages[unauthenticated.Reason]
+	}
+	if invalid, ok := errors.AsType[*auth.InvalidInputError](err); ok {
+		return BadUserInput, fmt.Sprintf("%s %s.", invalid.Field, invalid.Problem)
+	}
+	if unreadable, ok := errors.AsType[*scalar.Error](err); ok {
+		return BadUserInput, fmt.Sprintf("%s %s.", p.inputName(given), unreadable.Problem)
+	}
+	if tooLarge, ok := errors.AsType[*tooLargeError](err); ok {
+		return OperationTooLarge, tooLarge.Error()
+	}
+	if _, ok := errors.AsType[*auth.RateLimitedError](err); ok {
+		return RateLimited, "The service has too much to do at the moment. Nothing was counted: try again."
+	}
+	switch {
 	case errors.Is(err, auth.ErrForbidden):
 		return Forbidden, "This is not allowed."
 	case errors.Is(err, auth.ErrUnavailable):
 		return Unavailable, "The service cannot answer at the moment. Nothing is lost: try again."
-	case errors.As(err, &limited):
-		return RateLimited, "The service has too much to do at the moment. Nothing was counted: try again."
-	case errors.As(err, &invalid):
-		return BadUserInput, fmt.Sprintf("%s %s.", invalid.Field, invalid.Problem)
-	case errors.As(err, &unreadable):
-		return BadUserInput, fmt.Sprintf("%s %s.", p.inputName(given), unreadable.Problem)
-	case errors.As(err, &tooLarge):
-		return OperationTooLarge, tooLarge.Error()
 	case errors.Is(err, errIntrospectionOff):
 		return ValidationFailed, "Introspection is off on this server."
 	case given != nil && given.Err == nil && given.Extensions["code"] == string(ParseFailed):

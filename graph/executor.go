@@ -23,11 +23,11 @@ type Options struct {
 // NewExecutor returns what executes operations for the HTTP edge, which must put a Request into every
 // context. All its errors have a code of the error table and repeat nothing that was sent.
 func NewExecutor(service *auth.Service, log *slog.Logger, options Options) *executor.Executor {
-	return newExecutor(service, log, options, nil)
+	return newExecutor(service, log, options, nil, newDocuments())
 }
 
-// newExecutor also takes another schema than the generated one: that of a test.
-func newExecutor(service *auth.Service, log *slog.Logger, options Options, schema *ast.Schema) *executor.Executor {
+// newExecutor also takes another schema than the generated one, that of a test, and documents that a test looks into.
+func newExecutor(service *auth.Service, log *slog.Logger, options Options, schema *ast.Schema, documents *documents) *executor.Executor {
 	if options.Metrics == nil {
 		options.Metrics = uncounted{}
 	}
@@ -44,12 +44,11 @@ func newExecutor(service *auth.Service, log *slog.Logger, options Options, schem
 		LogPanic(ctx, log, value)
 		return errPanic
 	})
-	// No cache of parsed operations: one keeps their text, and so the passwords that stand in them.
 	exec.SetParserTokenLimit(maxTokens)
 	exec.SetDisableSuggestion(true)
-	exec.Use(limits{})
-	exec.AroundFields(tally(options.Metrics, presenter))
-	exec.AroundFields(denyByDefault(options.Introspection))
+	exec.Use(documents)
+	exec.SetQueryCache(documents)
+	exec.AroundFields(atRoot(tally(options.Metrics, presenter), denyByDefault(options.Introspection)))
 	if options.Introspection {
 		exec.Use(extension.Introspection{})
 	}

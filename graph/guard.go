@@ -32,13 +32,24 @@ func (r *Resolver) requiresAccessToken(ctx context.Context, _ any, next graphql.
 	return next(ctx)
 }
 
-// denyByDefault refuses a root field that somebody added without deciding who may ask it.
-func denyByDefault(introspection bool) graphql.FieldMiddleware {
+// A rootMiddleware runs around a field of Query or Mutation.
+type rootMiddleware func(ctx context.Context, field *graphql.FieldContext, next graphql.Resolver) (any, error)
+
+// atRoot runs one within the other around the fields of Query and Mutation, wherever an operation names them. gqlgen asks for
+// every field there is, so the others are to cost next to nothing.
+func atRoot(outer, inner rootMiddleware) graphql.FieldMiddleware {
 	return func(ctx context.Context, next graphql.Resolver) (any, error) {
 		field := graphql.GetFieldContext(ctx)
 		if field.Object != "Query" && field.Object != "Mutation" {
 			return next(ctx)
 		}
+		return outer(ctx, field, func(ctx context.Context) (any, error) { return inner(ctx, field, next) })
+	}
+}
+
+// denyByDefault refuses a root field that somebody added without deciding who may ask it.
+func denyByDefault(introspection bool) rootMiddleware {
+	return func(ctx context.Context, field *graphql.FieldContext, next graphql.Resolver) (any, error) {
 		name := field.Field.Name
 		switch {
 		case name == "__typename":

@@ -1,14 +1,9 @@
 package graph
 
 import (
-	"context"
 	"fmt"
-	"strings"
 
-	"github.com/99designs/gqlgen/graphql"
 	"github.com/vektah/gqlparser/v2/ast"
-	"github.com/vektah/gqlparser/v2/gqlerror"
-	"github.com/vektah/gqlparser/v2/parser"
 )
 
 // What an operation may have. The largest that a client of this schema needs is the introspection query of
@@ -38,36 +33,6 @@ type tooLargeError struct {
 
 func (e *tooLargeError) Error() string {
 	return fmt.Sprintf("The operation has more than %d %s.", e.most, e.what)
-}
-
-// limits refuses operations that cost too much, before they are validated and in a time linear in their
-// length: validation is not linear, and execution even less.
-type limits struct{}
-
-var _ graphql.OperationParameterMutator = limits{}
-
-// ExtensionName implements graphql.HandlerExtension.
-func (limits) ExtensionName() string { return "Limits" }
-
-// Validate implements graphql.HandlerExtension.
-func (limits) Validate(graphql.ExecutableSchema) error { return nil }
-
-// MutateOperationParameters implements graphql.OperationParameterMutator. It leaves syntax errors to the
-// executor, which parses again.
-func (limits) MutateOperationParameters(_ context.Context, params *graphql.RawParams) *gqlerror.Error {
-	var err error
-	if document, parseErr := parser.ParseQueryWithTokenLimit(&ast.Source{Input: params.Query}, maxTokens); parseErr == nil {
-		err = measure(document)
-	} else if strings.Contains(parseErr.Error(), "exceeded token limit") {
-		err = &tooLargeError{"tokens", maxTokens}
-	}
-	if err == nil && !shallow(params.Variables, maxValueDepth+1) {
-		err = &tooLargeError{"levels of lists and objects in its variables", maxValueDepth}
-	}
-	if err != nil {
-		return gqlerror.Wrap(err)
-	}
-	return nil
 }
 
 // size is what a selection costs with every fragment written out.

@@ -28,13 +28,12 @@ func (uncounted) Count(string)                            {}
 func (uncounted) Operation(string, string, time.Duration) {}
 
 // tally tells metrics, and the request's trace, of each field of Query and Mutation.
-func tally(metrics Metrics, presenter *presenter) graphql.FieldMiddleware {
-	return func(ctx context.Context, next graphql.Resolver) (any, error) {
-		field := graphql.GetFieldContext(ctx)
-		if field.Object != "Query" && field.Object != "Mutation" || field.Field.Name == "__typename" {
+func tally(metrics Metrics, presenter *presenter) rootMiddleware {
+	return func(ctx context.Context, field *graphql.FieldContext, next graphql.Resolver) (any, error) {
+		if field.Field.Name == "__typename" {
 			return next(ctx)
 		}
-		name := field.Field.Name
+		name := field.Field.Definition.Name // that in the operation is a part of its text, and metrics keep what they are told
 		if strings.HasPrefix(name, "__") {
 			name = "introspection"
 		}

@@ -129,7 +129,7 @@ func TestEveryValidationRuleIsExplained(t *testing.T) {
 // execute runs an operation on a schema, without a service: what reaches one panics.
 func execute(t *testing.T, schema *ast.Schema, query string, options Options) *graphql.Response {
 	t.Helper()
-	exec := newExecutor(nil, slog.New(slog.DiscardHandler), options, schema)
+	exec := newExecutor(nil, slog.New(slog.DiscardHandler), options, schema, newDocuments())
 	token := auth.Secret("x")
 	ctx := graphql.StartOperationTrace(WithRequest(context.Background(), &Request{ID: "request-1", AccessToken: &token}))
 	operation, errs := exec.CreateOperationContext(ctx, &graphql.RawParams{Query: query})

@@ -12,10 +12,26 @@ const (
 	mediaResponse = "application/graphql-response+json"
 )
 
-// acceptable are the ranges that cover a media type of ours, the more specific the higher (RFC 9110 §12.5.1).
-var acceptable = map[string]map[string]int{
-	mediaJSON:     {mediaJSON: 3, "application/*": 2, "*/*": 1},
-	mediaResponse: {mediaResponse: 3, "application/*": 2, "*/*": 1},
+// preference is what a client says of a media type.
+type preference struct {
+	weight             float64
+	specificity, place int
+}
+
+// consider takes a range into account; of two, the more specific counts (RFC 9110 §12.5.1).
+func (p *preference) consider(mediaType, mediaRange string, weight float64, place int) {
+	specificity := 0
+	switch mediaRange {
+	case mediaType:
+		specificity = 3
+	case "application/*":
+		specificity = 2
+	case "*/*":
+		specificity = 1
+	}
+	if specificity > p.specificity {
+		*p = preference{weight, specificity, place}
+	}
 }
 
 // negotiate picks the media type of an answer: the one that the client weighs higher, of two equal ones the
@@ -25,23 +41,15 @@ func negotiate(accept []string) (string, bool) {
 	if len(accept) == 0 {
 		return mediaJSON, true
 	}
-	type preference struct {
-		weight             float64
-		specificity, place int
-	}
-	preferences := map[string]preference{}
-	for place, entry := range strings.Split(strings.Join(accept, ","), ",") {
-		mediaRange, weight, ok := parseRange(entry)
-		if !ok {
-			continue
+	var inJSON, inResponse preference
+	place := 0
+	for entry := range strings.SplitSeq(strings.Join(accept, ","), ",") {
+		if mediaRange, weight, ok := parseRange(entry); ok {
+			inJSON.consider(mediaJSON, mediaRange, weight, place)
+			inResponse.consider(mediaResponse, mediaRange, weight, place)
 		}
-		for mediaType, ranges := range acceptable {
-			if specificity := ranges[mediaRange]; specificity > preferences[mediaType].specificity {
-				preferences[mediaType] = preference{weight, specificity, place}
-			}
-		}
+		place++
 	}
-	inJSON, inResponse := preferences[mediaJSON], preferences[mediaResponse]
 	switch {
 	case inJSON.weight == 0 && inResponse.weight == 0:
 		return "", false
@@ -54,6 +62,9 @@ func negotiate(accept []string) (string, bool) {
 
 // parseRange reads one entry of an Accept header.
 func parseRange(entry string) (mediaRange string, weight float64, ok bool) {
+	if !strings.Contains(entry, ";") { // as most are
+		return strings.ToLower(strings.TrimSpace(entry)), 1, true
+	}
 	mediaRange, parameters, err := mime.ParseMediaType(strings.TrimSpace(entry))
 	if err != nil {
 		return "", 0, false

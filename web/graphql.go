@@ -1,8 +1,10 @@
 package web
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"io"
 	"net/http"
 	"strconv"
 
@@ -132,7 +134,22 @@ func writeResponse(w http.ResponseWriter, status int, mediaType string, response
 	}
 	w.Header().Set("Content-Type", mediaType+"; charset=utf-8")
 	w.WriteHeader(status)
+	if len(response.Errors) == 0 && len(response.Extensions) == 0 && len(response.Data) > 0 {
+		writeData(w, response.Data)
+		return
+	}
 	_ = json.NewEncoder(w).Encode(answer{response.Errors, response.Data, response.Extensions}) // fails where the client is gone
+}
+
+// writeData writes an answer that is only data as encoding/json does. That would read the data once more, which gqlgen has
+// just written: it is valid, and without a blank.
+func writeData(w io.Writer, data json.RawMessage) {
+	var body bytes.Buffer
+	body.Grow(len(data) + len("{\"data\":}\n"))
+	body.WriteString(`{"data":`)
+	json.HTMLEscape(&body, data)
+	body.WriteString("}\n")
+	_, _ = w.Write(body.Bytes()) // fails where the client is gone
 }
 
 // answer is a graphql.Response without data where nothing was executed, as the specification has it

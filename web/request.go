@@ -3,6 +3,7 @@ package web
 import (
 	"cmp"
 	"errors"
+	"log/slog"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -32,13 +33,18 @@ func (e *Edge) identify(next http.Handler) http.Handler {
 		id := uuid.NewString()
 		w.Header().Set("X-Request-Id", id)
 		ctx := telemetry.WithRequestID(r.Context(), id)
-		ctx = telemetry.Propagation.Extract(ctx, propagation.MapCarrier{"traceparent": r.Header.Get("Traceparent")}) // tracestate can be anything
+		if parent := r.Header.Get("Traceparent"); parent != "" {
+			ctx = telemetry.Propagation.Extract(ctx, propagation.MapCarrier{"traceparent": parent}) // tracestate can be anything
+		}
 		if isPolled(r) {
 			next.ServeHTTP(w, r.WithContext(ctx))
 			return
 		}
-		ctx, span := e.tracer.Start(ctx, "request", trace.WithSpanKind(trace.SpanKindServer), trace.WithAttributes(attribute.String("latchkey.request_id", id)))
+		ctx, span := e.tracer.Start(ctx, "request", trace.WithSpanKind(trace.SpanKindServer))
 		defer span.End()
+		if span.IsRecording() {
+			span.SetAttributes(attribute.String("latchkey.request_id", id))
+		}
 		telemetry.Propagation.Inject(ctx, propagation.HeaderCarrier(w.Header()))
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
@@ -62,27 +68,28 @@ func requestID(r *http.Request) string { return telemetry.RequestID(r.Context())
 
 // logAccess writes one line per request. No header, no query string and no path that is not one of ours is in it.
 func (e *Edge) logAccess(next *http.ServeMux) http.Handler {
+	recovered := e.recoverPanic(next)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		start := time.Now()
 		recorded := &recorder{ResponseWriter: w, status: http.StatusOK}
 		defer func() {
-			log := e.log.InfoContext
+			level := slog.LevelInfo
 			if isPolled(r) && recorded.status < http.StatusInternalServerError {
-				log = e.log.DebugContext
+				level = slog.LevelDebug
 			}
-			_, route := next.Handler(r)
-			path := r.URL.Path
-			if route == "" { // it can be anything, a token too
+			route, path := r.Pattern, r.URL.Path // http.ServeMux notes the route
+			if route == "" {                     // it can be anything, a token too
 				path = "no such path"
 			}
-			log(r.Context(), "request", "method", method(r), "path", path, "status", recorded.status,
-				"bytes", recorded.bytes, "duration", time.Since(start), "ip", e.clientIP(r))
+			e.log.LogAttrs(r.Context(), level, "request", slog.String("method", method(r)), slog.String("path", path),
+				slog.Int("status", recorded.status), slog.Int("bytes", recorded.bytes),
+				slog.Duration("duration", time.Since(start)), slog.String("ip", e.clientIP(r)))
 			if span := trace.SpanFromContext(r.Context()); span.IsRecording() {
 				span.SetName(cmp.Or(route, path))
 				span.SetAttributes(attribute.Int("http.response.status_code", recorded.status))
 			}
 		}()
-		e.recoverPanic(next).ServeHTTP(recorded, r)
+		recovered.ServeHTTP(recorded, r)
 	})
 }
 

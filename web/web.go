@@ -5,6 +5,7 @@ package web
 import (
 	"context"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/netip"
 	"strings"
@@ -57,7 +58,7 @@ type Edge struct {
 	origins    *origins
 	cookies    cookies
 	proxies    []netip.Prefix
-	httpsOnly  bool
+	headers    http.Header // of every answer
 	stopping   atomic.Bool
 	probes     *looks.Looks
 	skew       atomic.Int64 // the clock's, in nanoseconds, as probe found it
@@ -77,7 +78,16 @@ func New(options Options) (*Edge, error) {
 		tracer:   options.Traces.Tracer("latchkey"),
 		executor: options.Executor, publicKeys: options.PublicKeys, clockSkew: options.ClockSkew, log: options.Log, metrics: options.Metrics,
 		origins: origins, cookies: cookies{insecure: options.InsecureCookies}, proxies: options.TrustedProxies,
-		httpsOnly: strings.HasPrefix(options.PublicURL, "https:"),
+		headers: http.Header{
+			"Cache-Control":                {"no-store"}, // RFC 6749 §5.1
+			"X-Content-Type-Options":       {"nosniff"},
+			"Content-Security-Policy":      {"default-src 'none'; frame-ancestors 'none'"},
+			"Referrer-Policy":              {"no-referrer"},
+			"Cross-Origin-Resource-Policy": {"same-origin"}, // of what is fetched without CORS
+		},
+	}
+	if strings.HasPrefix(options.PublicURL, "https:") {
+		e.headers.Set("Strict-Transport-Security", "max-age=31536000")
 	}
 	e.probes = looks.New(probeEvery, e.probe)
 	mux := http.NewServeMux()
@@ -105,16 +115,9 @@ func New(options Options) (*Edge, error) {
 // ServeHTTP implements http.Handler.
 func (e *Edge) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header := w.Header()
+	maps.Copy(header, e.headers) // the values are shared: a handler sets others, and changes none in place
 	if e.stopping.Load() {
 		header.Set("Connection", "close") // the next request on it would come when nobody listens
-	}
-	header.Set("Cache-Control", "no-store") // RFC 6749 §5.1
-	header.Set("X-Content-Type-Options", "nosniff")
-	header.Set("Content-Security-Policy", "default-src 'none'; frame-ancestors 'none'")
-	header.Set("Referrer-Policy", "no-referrer")
-	header.Set("Cross-Origin-Resource-Policy", "same-origin") // of what is fetched without CORS
-	if e.httpsOnly {
-		header.Set("Strict-Transport-Security", "max-age=31536000")
 	}
 	e.handler.ServeHTTP(w, r)
 }
