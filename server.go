@@ -101,7 +101,9 @@ func onStore(ctx context.Context, getenv func(string) string, do func(config.Con
 }
 
 func connect(ctx context.Context, cfg config.Config, log *slog.Logger) (*db.Store, error) {
-	return db.Connect(ctx, db.Options{URL: cfg.DatabaseURL.Reveal(), Timeout: cfg.DatabaseTimeout, Log: log})
+	return db.Connect(ctx, db.Options{
+		URL: cfg.DatabaseURL.Reveal(), Timeout: cfg.DatabaseTimeout, Log: log, Prepare: db.Prepare(cfg.DatabasePrepared),
+	})
 }
 
 // newService returns the domain on a database whose schema it brings up to date, or requires to be.

@@ -2,12 +2,12 @@ package auth
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/google/uuid"
-	"golang.org/x/sync/errgroup"
 )
 
 // confirmations gathers the proofs that clients have their successors, off the requests' critical path,
@@ -61,29 +61,15 @@ func (s *Service) KeepConfirming(ctx context.Context) {
 	}
 }
 
-// confirmers is how many confirmations are written at a time. Each is a statement of its own: one that
-// waits for a row which somebody has locked must not hold the rows of other sessions meanwhile.
-const confirmers = 4
-
 // FlushConfirmations writes the confirmations gathered so far, and gathers those again that it could not
-// write. After the first failure it begins no further one. Errors: ErrUnavailable.
+// write. Errors: ErrUnavailable.
 func (s *Service) FlushConfirmations(ctx context.Context) error {
-	var group errgroup.Group
-	group.SetLimit(confirmers)
-	var failed atomic.Bool
-	for _, confirmation := range s.confirmations.take() {
-		group.Go(func() error {
-			if failed.Load() {
-				s.confirmations.note(confirmation)
-				return nil
-			}
-			err := s.store.Confirm(ctx, confirmation)
-			if err != nil {
-				failed.Store(true)
-				s.confirmations.note(confirmation)
-			}
-			return err
-		})
+	gathered := slices.Collect(maps.Values(s.confirmations.take()))
+	err := s.store.Confirm(ctx, gathered)
+	if err != nil {
+		for _, confirmation := range gathered {
+			s.confirmations.note(confirmation)
+		}
 	}
-	return group.Wait()
+	return err
 }

@@ -92,8 +92,9 @@ type SessionStore interface {
 	// EndOtherSessions revokes the live sessions of a user but one, and records the SessionsWereEnded unless
 	// there was none. It returns how many it ended.
 	EndOtherSessions(ctx context.Context, end OthersEnd) (int, error)
-	// Confirm records which generation a client has shown to have. It never goes back.
-	Confirm(ctx context.Context, confirmation Confirmation) error
+	// Confirm records which generations clients have shown to have. None goes back. It leaves out sessions that
+	// somebody else is changing.
+	Confirm(ctx context.Context, confirmations []Confirmation) error
 }
 
 // KeyStore keeps the sealed keys of the ring.

@@ -28,9 +28,10 @@ type Config struct {
 	Mode   Mode
 	Listen string // host:port
 
-	DatabaseURL     Secret        // sqlite:PATH or postgres://…
-	DatabaseTimeout time.Duration // the most that one operation takes
-	Migrate         bool          // whether a start brings the schema up to date
+	DatabaseURL      Secret        // sqlite:PATH or postgres://…
+	DatabaseTimeout  time.Duration // the most that one operation takes
+	DatabasePrepared string        // auto, on or off
+	Migrate          bool          // whether a start brings the schema up to date
 
 	Secret         Secret // empty where it is to be made beside the SQLite database
 	PreviousSecret Secret // empty where there is none

@@ -39,7 +39,7 @@ func TestItStartsWithNothingSet(t *testing.T) {
 		"access token": {c.AccessTokenTTL, 5 * time.Minute}, "idle": {c.SessionIdleTTL, 7 * 24 * time.Hour}, "session": {c.SessionTTL, 30 * 24 * time.Hour},
 		"grace": {c.RefreshGrace, 10 * time.Second}, "window": {c.RefreshRetryWindow, 24 * time.Hour}, "sign-up": {c.SignUpOpen, true},
 		"password": {c.PasswordMinLength, 15}, "sessions": {c.MaxSessions, 100}, "events": {c.EventsTTL, 90 * 24 * time.Hour}, "introspection": {c.Introspection, true}, "explorer": {c.Explorer, true}, "cookies": {c.SecureCookies, true},
-		"origins": {len(c.AllowedOrigins), 0}, "migrate": {c.Migrate, true}, "delay": {c.ShutdownDelay, time.Duration(0)}, "traces": {c.TracesURL, ""}, "metrics": {c.MetricsListen, ""}, "format": {c.LogFormat, "text"}, "level": {c.LogLevel, slog.LevelInfo},
+		"origins": {len(c.AllowedOrigins), 0}, "migrate": {c.Migrate, true}, "prepared": {c.DatabasePrepared, "auto"}, "delay": {c.ShutdownDelay, time.Duration(0)}, "traces": {c.TracesURL, ""}, "metrics": {c.MetricsListen, ""}, "format": {c.LogFormat, "text"}, "level": {c.LogLevel, slog.LevelInfo},
 	} {
 		if pair[0] != pair[1] {
 			t.Errorf("%s: got %v, want %v", what, pair[0], pair[1])
@@ -58,6 +58,7 @@ func TestOneVariableFollowsAnother(t *testing.T) {
 		{map[string]string{"MODE": "production", "PUBLIC_URL": "https://auth.example.com/", "PORT": "9000", "SECRET": canary},
 			func(c config.Config) any { return c.Listen + " " + c.PublicURL + " " + c.Audience + " " + c.LogFormat }, ":9000 https://auth.example.com https://auth.example.com json"},
 		{map[string]string{"MODE": "production", "PUBLIC_URL": "https://auth.example.com", "SECRET": canary}, func(c config.Config) any { return c.Introspection || c.Explorer }, false},
+		{map[string]string{"DATABASE_PREPARED": "off"}, func(c config.Config) any { return c.DatabasePrepared }, "off"},
 		{map[string]string{"INTROSPECTION": "off"}, func(c config.Config) any { return c.Explorer }, false},
 		{map[string]string{"ALLOWED_ORIGINS": "https://app.example.com, http://localhost:3000"}, func(c config.Config) any { return strings.Join(c.AllowedOrigins, " ") },
 			"https://app.example.com http://localhost:3000"},
@@ -115,6 +116,7 @@ func TestAWrongValueStopsTheStartWithOneLineThatHelps(t *testing.T) {
 		{map[string]string{"DATABASE_URL": remote}, "SECRET", "nothing", "openssl rand"},
 		{map[string]string{"DATABASE_TIMEOUT": "5"}, "DATABASE_TIMEOUT", `"5"`, "5s"},
 		{map[string]string{"DATABASE_TIMEOUT": "1ms"}, "DATABASE_TIMEOUT", `"1ms"`, "100ms"},
+		{map[string]string{"DATABASE_PREPARED": "yes"}, "DATABASE_PREPARED", `"yes"`, "auto, on or off"},
 		{map[string]string{"SECRET": canary[:31]}, "SECRET", "31 bytes", "at least 32 bytes"},
 		{map[string]string{"SECRET": canary, "SECRET_FILE": long}, "SECRET", "a value", "none beside SECRET_FILE"},
 		{map[string]string{"SECRET_FILE": short}, "SECRET_FILE", "9 bytes", "at least 32 bytes"},
@@ -278,7 +280,7 @@ func TestAConfigNeverShowsItsSecrets(t *testing.T) {
 
 func TestUsageNamesEveryVariable(t *testing.T) {
 	usage := config.Usage()
-	for _, name := range []string{"MODE", "LISTEN", "DATABASE_URL", "SECRET_PREVIOUS", "SESSION_TTL", "LOG_LEVEL", "PASSWORD_MIN_LENGTH"} {
+	for _, name := range []string{"MODE", "LISTEN", "DATABASE_URL", "DATABASE_PREPARED", "SECRET_PREVIOUS", "SESSION_TTL", "LOG_LEVEL", "PASSWORD_MIN_LENGTH"} {
 		if !strings.Contains(usage, "  "+name+" ") {
 			t.Errorf("%s is missing", name)
 		}

@@ -30,6 +30,8 @@ var variables = []variable{
 		takes: "sqlite:PATH or postgres://…, in production with sslmode=verify-full or verify-ca unless on this machine", set: setDatabaseURL},
 	{name: "DATABASE_TIMEOUT", fallback: "5s", meaning: "the most that one database operation takes",
 		takes: "a duration of at least 100ms, such as 5s", set: duration(100*time.Millisecond, func(c *Config) *time.Duration { return &c.DatabaseTimeout })},
+	{name: "DATABASE_PREPARED", fallback: "auto", meaning: "whether statements are prepared in PostgreSQL; auto: where no pooler stands between",
+		takes: "auto, on or off", set: oneOf(func(c *Config, value string) { c.DatabasePrepared = value }, "auto", "on", "off")},
 	{name: "MIGRATE", fallback: "on", meaning: "whether to bring the database's schema up to date at the start; off needs `latchkey migrate`",
 		takes: "on or off", set: oneOf(func(c *Config, value string) { c.Migrate = value == "on" }, "on", "off")},
 	{name: "SECRET", fallback: "[a file beside the SQLite database]", meaning: "seals the keys in the database; required with PostgreSQL and in production", secret: true,

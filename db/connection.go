@@ -6,6 +6,7 @@ import (
 	"database/sql/driver"
 	"errors"
 	"io"
+	"slices"
 )
 
 // pqConn is what a connection of lib/pq can do. An interface that a wrapper forgot would silently cost a
@@ -36,7 +37,8 @@ var errBrokenOff = errors.New("the answer of the database broke off")
 // as wrong data, as an error of another kind, or with a panic.
 type watchedConn struct {
 	pqConn
-	socket *socket
+	socket     *socket
+	statements *statements // nil where none are prepared
 }
 
 // settle ends an exchange with the server. What neither it nor the network can have meant, lib/pq's panic
@@ -63,6 +65,13 @@ func (c *watchedConn) QueryContext(
 ) (rows driver.Rows, err error) {
 	defer c.settle(&err)
 	c.socket.obey(ctx)
+	if c.statements.knows(query, args) {
+		statement, err := c.prepared(ctx, query)
+		if err != nil {
+			return nil, err
+		}
+		return statement.query(ctx, args)
+	}
 	answer, err := c.pqConn.QueryContext(ctx, query, args)
 	if err != nil {
 		return nil, err
@@ -76,6 +85,13 @@ func (c *watchedConn) ExecContext(
 ) (result driver.Result, err error) {
 	defer c.settle(&err)
 	c.socket.obey(ctx)
+	if c.statements.knows(query, args) {
+		statement, err := c.prepared(ctx, query)
+		if err != nil {
+			return nil, err
+		}
+		return statement.exec(ctx, args)
+	}
 	return c.pqConn.ExecContext(ctx, query, args)
 }
 
@@ -115,6 +131,14 @@ func (c *watchedConn) ResetSession(ctx context.Context) error {
 // IsValid implements driver.Validator.
 func (c *watchedConn) IsValid() bool { return !c.socket.failed() && c.pqConn.IsValid() }
 
+// Close implements driver.Conn.
+func (c *watchedConn) Close() error {
+	if c.statements != nil {
+		c.statements.close()
+	}
+	return c.pqConn.Close()
+}
+
 // watchedTx is a transaction on a watched connection.
 type watchedTx struct {
 	driver.Tx
@@ -136,14 +160,23 @@ func (t watchedTx) Rollback() (err error) {
 // wholeRows are the rows of an answer after which the server was ready again.
 type wholeRows struct {
 	columns []string
-	rows    [][]driver.Value
+	values  []driver.Value // of the rows that are left, one after the other
+	rows    int
 }
 
+// readWhole reads an answer and closes it.
 func readWhole(answer driver.Rows) (rows *wholeRows, err error) {
 	defer func() { err = errors.Join(err, answer.Close()) }()
-	rows = &wholeRows{columns: answer.Columns()}
+	return readRows(answer)
+}
+
+func readRows(answer driver.Rows) (*wholeRows, error) {
+	rows := &wholeRows{columns: answer.Columns()}
+	width := len(rows.columns)
+	rows.values = make([]driver.Value, 0, 2*width) // one row is the most frequent answer; another is tried for
 	for {
-		row := make([]driver.Value, len(rows.columns))
+		rows.values = slices.Grow(rows.values, width)
+		row := rows.values[len(rows.values):][:width]
 		switch err := answer.Next(row); {
 		case errors.Is(err, io.EOF):
 			return rows, nil
@@ -155,7 +188,8 @@ func readWhole(answer driver.Rows) (rows *wholeRows, err error) {
 				row[i] = bytes.Clone(shared)
 			}
 		}
-		rows.rows = append(rows.rows, row)
+		rows.values = rows.values[:len(rows.values)+width]
+		rows.rows++
 	}
 }
 
@@ -167,10 +201,10 @@ func (r *wholeRows) Close() error { return nil }
 
 // Next implements driver.Rows.
 func (r *wholeRows) Next(dest []driver.Value) error {
-	if len(r.rows) == 0 {
+	if r.rows == 0 {
 		return io.EOF
 	}
-	copy(dest, r.rows[0])
-	r.rows = r.rows[1:]
+	r.values = r.values[copy(dest, r.values[:len(r.columns)]):]
+	r.rows--
 	return nil
 }

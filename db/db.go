@@ -14,6 +14,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
@@ -31,6 +32,11 @@ type Store struct {
 	timeout time.Duration
 	log     *slog.Logger
 	turns   turns
+
+	sessionReads batches[uuid.UUID, *stateRow]
+	rotations    *changes[auth.Rotation]
+	ends         *changes[auth.SessionEnd]
+	confirmed    map[int]string // the statements that confirm several generations, by how many
 }
 
 // Stats returns how the pools of connections are doing, by name: write and, where it is another one, read.
@@ -44,11 +50,12 @@ func (s *Store) Stats() map[string]sql.DBStats {
 
 var _ auth.Store = (*Store)(nil)
 
-// Options say how to reach a database. All must be set.
+// Options say how to reach a database. All but Prepare must be set.
 type Options struct {
 	URL     string        // sqlite:PATH or postgres://…
 	Timeout time.Duration // the most that one operation takes, its retries included
 	Log     *slog.Logger  // at debug level it gets every statement, without its arguments
+	Prepare Prepare       // on which connections to PostgreSQL; the zero value is PrepareAuto
 }
 
 // Open is Connect and Migrate.
@@ -73,7 +80,7 @@ func Connect(ctx context.Context, options Options) (*Store, error) {
 		store.schema, store.sqlite = sqliteMigrations(path), true
 	default:
 		var pool *sql.DB
-		pool, err = openPostgres(options.URL, options.Timeout)
+		pool, err = openPostgres(options.URL, options.Timeout, options.Prepare)
 		store.write = sqlx.NewDb(pool, "postgres")
 		store.read = store.write
 		store.schema = postgresMigrations
@@ -81,6 +88,8 @@ func Connect(ctx context.Context, options Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
+	store.sessionReads.ask, store.rotations, store.ends = store.readSessions, newRotations(store), newEnds(store)
+	store.confirmed = confirmation.togetherBySize(store.skipLocked())
 	answering, cancel := context.WithTimeout(ctx, options.Timeout)
 	defer cancel()
 	if err := store.write.PingContext(answering); err != nil {

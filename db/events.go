@@ -2,6 +2,7 @@ package db
 
 import (
 	"context"
+	"strings"
 	"time"
 
 	"github.com/google/uuid"
@@ -22,16 +23,33 @@ type newEvent struct {
 	now       time.Time
 }
 
-// record writes an event, once, if there is such a user.
-func record(ctx context.Context, on queries, e newEvent) error {
-	_, err := on.exec(ctx, `
-		INSERT INTO events (id, user_id, kind, session_id, actor_id, reason, ended_count, user_agent, ip, created_at)
-		SELECT ?, id, ?, ?, ?, ?, ?, ?, ?, ? FROM users WHERE id = ?
-		ON CONFLICT (id) DO NOTHING`,
-		e.id, e.kind, e.sessionID, e.actorID, nullable(string(e.reason)), e.ended,
-		nullable(e.client.UserAgent), nullable(e.client.IP), e.now, e.userID)
+// record writes events, each once, those of which there is such a user. They are at most maxBatch.
+func record(ctx context.Context, on queries, events ...newEvent) error {
+	if len(events) == 0 {
+		return nil
+	}
+	args := arguments(events, func(e newEvent) []any {
+		return []any{
+			e.id, e.userID, e.kind, e.sessionID, e.actorID, nullable(string(e.reason)), e.ended,
+			nullable(e.client.UserAgent), nullable(e.client.IP), e.now,
+		}
+	})
+	_, err := on.exec(ctx, eventsRecorded[padded(len(events))], args...)
 	return err
 }
+
+const eventColumns = `id, user_id, kind, session_id, actor_id, reason, ended_count, user_agent, ip, created_at`
+
+// eventsRecorded are the statements that record several events, by how many. The first SELECT gives the others their types.
+var eventsRecorded = bySize(func(size int) string {
+	return `
+		WITH given (new_id, new_user_id, new_kind, new_session_id, new_actor_id, new_reason, new_ended_count, new_user_agent, new_ip, new_created_at) AS (
+			SELECT ` + eventColumns + ` FROM events WHERE 1 = 0` + strings.Repeat(` UNION ALL SELECT `+repeated("?", 10), size) + `)
+		INSERT INTO events (` + eventColumns + `)
+		SELECT new_id, users.id, new_kind, new_session_id, new_actor_id, new_reason, new_ended_count, new_user_agent, new_ip, new_created_at
+		FROM given, users WHERE users.id = new_user_id
+		ON CONFLICT (id) DO NOTHING`
+})
 
 func nullable(text string) *string {
 	if text == "" {
@@ -56,7 +74,7 @@ type eventRow struct {
 // Events implements auth.EventStore.
 func (s *Store) Events(ctx context.Context, userID uuid.UUID, after *auth.EventPlace, limit int) ([]auth.Event, error) {
 	statement, args := `
-		SELECT id, user_id, kind, session_id, actor_id, reason, ended_count, user_agent, ip, created_at
+		SELECT `+eventColumns+`
 		FROM events WHERE user_id = ?`, []any{userID}
 	if after != nil {
 		statement += ` AND (created_at, id) < (?, ?)`

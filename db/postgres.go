@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/lib/pq"
@@ -18,15 +19,15 @@ const poolSize = 16
 
 // openPostgres returns a pool of connections that are never reused once their socket has failed, and on
 // which nothing waits longer than its context allows. It does not connect yet. What the URL leaves open:
-// binary_parameters=yes (one round trip instead of two, and no server-side statement that PgBouncer could
-// mix up), sslmode=require but for this machine itself, connect_timeout, and target_session_attrs=read-write
-// where there are several hosts. Errors never contain the password.
-func openPostgres(rawURL string, timeout time.Duration) (*sql.DB, error) {
+// binary_parameters=yes (one round trip instead of two for what is not prepared, and no server-side statement that
+// PgBouncer could mix up), sslmode=require but for this machine itself, connect_timeout, and
+// target_session_attrs=read-write where there are several hosts. Errors never contain the password.
+func openPostgres(rawURL string, timeout time.Duration, prepare Prepare) (*sql.DB, error) {
 	config, err := postgresConfig(rawURL, timeout)
 	if err != nil {
 		return nil, err
 	}
-	pool := sql.OpenDB(connector{config})
+	pool := sql.OpenDB(connector{config, prepare, new(atomic.Int64)})
 	pool.SetMaxOpenConns(poolSize)
 	pool.SetMaxIdleConns(poolSize)
 	pool.SetConnMaxLifetime(5 * time.Minute) // after a failover, connections spread over the hosts again
@@ -98,7 +99,11 @@ func isLocal(host string) bool {
 }
 
 // connector connects to PostgreSQL, giving each connection a socket that is watched.
-type connector struct{ config pq.Config }
+type connector struct {
+	config  pq.Config
+	prepare Prepare
+	eras    *atomic.Int64 // see statements
+}
 
 // Connect implements driver.Connector.
 func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
@@ -124,7 +129,14 @@ func (c connector) Connect(ctx context.Context) (driver.Conn, error) {
 	if !ok {
 		return nil, errors.Join(fmt.Errorf("%T lacks an interface of database/sql/driver", connected), connected.Close())
 	}
-	return &watchedConn{pqConn: full, socket: dialer.last()}, nil
+	conn := &watchedConn{pqConn: full, socket: dialer.last()}
+	asking, answered := context.WithTimeout(ctx, config.ConnectTimeout)
+	defer answered()
+	conn.socket.obey(asking)
+	if err := conn.prepareStatements(c.prepare, c.eras); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
 }
 
 // Driver implements driver.Connector.

@@ -112,6 +112,12 @@ func TestAnAnswerThatBreaksOffAnywhereIsNotBelieved(t *testing.T) {
 			}
 			return err
 		},
+		"pg_backend_pid": func() error {
+			proxy.Refuse() // so that there is a new connection
+			proxy.Accept()
+			_, err := store.Session(t.Context(), session.ID)
+			return err
+		},
 		"UPDATE users": func() error { return store.ReplacePasswordHash(t.Context(), user.ID, "hash", "hash") },
 		"BEGIN":        create,
 		"COMMIT":       create,

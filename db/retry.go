@@ -38,6 +38,9 @@ func withRetry(ctx context.Context, operation func(ctx context.Context) error) e
 
 // isTransient reports whether an operation that failed so may succeed if it is simply tried again.
 func isTransient(err error) bool {
+	if errors.Is(err, errOutdated) {
+		return true
+	}
 	if state, ok := sqlState(err); ok {
 		switch state {
 		case "40001", // serialization_failure

@@ -15,7 +15,7 @@ import (
 const (
 	sessionColumns = `id, user_id, device_name, delivery, user_agent, ip, created_at, last_used_at, expires_at`
 
-	refreshColumns = `idle_expires_at, revoked_at, revoke_reason, refresh_generation, confirmed_generation,
+	refreshColumns = `idle_expires_at, revoked_at, revoke_reason, revocation_id, refresh_generation, confirmed_generation,
 		password_generation, confirmed_at, refresh_hash, refresh_seed, refresh_key_id, refreshed_at, late_retry_generation, late_retry_streak`
 
 	// stateColumns are a session's whole row with its user's. Subqueries, because RETURNING reaches only
@@ -32,11 +32,23 @@ const (
 	// revokedKeys tells a server whether it knows all that are. The table is some rows long.
 	revokedKeys = `(SELECT COUNT(*) FROM keys WHERE keys.revoked_at IS NOT NULL)`
 
+	// owners are users under the names that stateColumns gives them: of statements that read sessions, which can join them.
+	owners = `(SELECT id AS owner_id, email AS user_email, name AS user_name, role AS user_role, created_at AS user_created_at,
+		disabled_at AS user_disabled_at, password_generation AS user_password_generation FROM users) AS owners`
+
 	// ofLiveUser lets a session pass whose user is enabled and has had no other password since. Not only an
 	// equal one: a statement that waited for the row may see a newer session beside an older user.
 	ofLiveUser = `EXISTS (SELECT 1 FROM users WHERE users.id = sessions.user_id AND users.disabled_at IS NULL
 		AND COALESCE(sessions.password_generation, users.password_generation) >= users.password_generation)`
 )
+
+// sessionsRead are the statements that read several sessions, by how many.
+var sessionsRead = bySize(func(size int) string {
+	return `
+		SELECT ` + sessionColumns + `, ` + refreshColumns + `, user_email, user_name, user_role, user_created_at, user_disabled_at,
+			user_password_generation, ` + revokedKeys + ` AS revoked_keys
+		FROM sessions JOIN ` + owners + ` ON owner_id = user_id WHERE id IN (` + repeated("?", size) + `)`
+})
 
 type sessionRow struct {
 	ID         uuid.UUID `db:"id"`
@@ -59,19 +71,20 @@ func (r *sessionRow) session() auth.Session {
 
 type stateRow struct {
 	sessionRow
-	IdleExpiresAt       instant  `db:"idle_expires_at"`
-	RevokedAt           *instant `db:"revoked_at"`
-	RevokeReason        *string  `db:"revoke_reason"`
-	Generation          uint32   `db:"refresh_generation"`
-	ConfirmedGeneration uint32   `db:"confirmed_generation"`
-	ConfirmedAt         *instant `db:"confirmed_at"`
-	PasswordGeneration  *int     `db:"password_generation"`
-	RefreshHash         []byte   `db:"refresh_hash"`
-	RefreshSeed         []byte   `db:"refresh_seed"`
-	RefreshKeyID        string   `db:"refresh_key_id"`
-	RefreshedAt         instant  `db:"refreshed_at"`
-	LateRetryGeneration uint32   `db:"late_retry_generation"`
-	LateRetryStreak     int      `db:"late_retry_streak"`
+	IdleExpiresAt       instant    `db:"idle_expires_at"`
+	RevokedAt           *instant   `db:"revoked_at"`
+	RevokeReason        *string    `db:"revoke_reason"`
+	RevocationID        *uuid.UUID `db:"revocation_id"`
+	Generation          uint32     `db:"refresh_generation"`
+	ConfirmedGeneration uint32     `db:"confirmed_generation"`
+	ConfirmedAt         *instant   `db:"confirmed_at"`
+	PasswordGeneration  *int       `db:"password_generation"`
+	RefreshHash         []byte     `db:"refresh_hash"`
+	RefreshSeed         []byte     `db:"refresh_seed"`
+	RefreshKeyID        string     `db:"refresh_key_id"`
+	RefreshedAt         instant    `db:"refreshed_at"`
+	LateRetryGeneration uint32     `db:"late_retry_generation"`
+	LateRetryStreak     int        `db:"late_retry_streak"`
 
 	UserEmail      string    `db:"user_email"`
 	UserName       *string   `db:"user_name"`
@@ -106,19 +119,6 @@ func (r *stateRow) state() *auth.SessionState {
 		state.RevokeReason = auth.EndReason(*r.RevokeReason)
 	}
 	return state
-}
-
-// change runs a statement that changes one session and returns its state.
-func (s *Store) change(ctx context.Context, id uuid.UUID, statement string, args ...any) (*auth.SessionState, error) {
-	var row stateRow
-	err := s.do(ctx, s.inTurn(id, func(ctx context.Context) error {
-		row = stateRow{}
-		return s.writer().get(ctx, &row, statement, args...)
-	}))
-	if err != nil {
-		return nil, err
-	}
-	return row.state(), nil
 }
 
 // CreateSession implements auth.SessionStore.
@@ -228,15 +228,36 @@ func clientOf(session *auth.NewSession) auth.Client {
 
 // Session implements auth.SessionStore.
 func (s *Store) Session(ctx context.Context, id uuid.UUID) (*auth.SessionState, error) {
-	var row stateRow
+	row, err := s.sessionReads.answer(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if row == nil {
+		return nil, auth.ErrNotFound
+	}
+	return row.state(), nil
+}
+
+// readSessions returns the rows of sessions, nil where there is none.
+func (s *Store) readSessions(ctx context.Context, ids []uuid.UUID) ([]*stateRow, error) {
+	args := arguments(ids, func(id uuid.UUID) []any { return []any{id} })
+	var rows []stateRow
 	err := s.do(ctx, func(ctx context.Context) error {
-		row = stateRow{}
-		return s.reader().get(ctx, &row, `SELECT `+stateColumns+` FROM sessions WHERE id = ?`, id)
+		rows = make([]stateRow, 0, len(ids))
+		return s.reader().all(ctx, &rows, sessionsRead[len(args)], args...)
 	})
 	if err != nil {
 		return nil, err
 	}
-	return row.state(), nil
+	byID := make(map[uuid.UUID]*stateRow, len(rows))
+	for i := range rows {
+		byID[rows[i].ID] = &rows[i]
+	}
+	found := make([]*stateRow, len(ids))
+	for i, id := range ids {
+		found[i] = byID[id]
+	}
+	return found, nil
 }
 
 // Sessions implements auth.SessionStore.
@@ -257,64 +278,6 @@ func (s *Store) Sessions(ctx context.Context, userID uuid.UUID, now time.Time, l
 		sessions[i] = rows[i].session()
 	}
 	return sessions, nil
-}
-
-// Rotate implements auth.SessionStore.
-func (s *Store) Rotate(ctx context.Context, r auth.Rotation) (*auth.SessionState, error) {
-	return s.change(ctx, r.SessionID, `
-		UPDATE sessions SET
-			refresh_generation = refresh_generation + 1, refresh_hash = ?, refresh_seed = ?, refresh_key_id = ?,
-			refreshed_at = ?, confirmed_generation = refresh_generation, confirmed_at = NULL,
-			late_retry_streak = CASE WHEN late_retry_generation = refresh_generation THEN late_retry_streak ELSE 0 END,
-			idle_expires_at = CASE WHEN expires_at < ? THEN expires_at ELSE ? END,
-			last_used_at = ?, user_agent = ?, ip = ?
-		WHERE id = ? AND refresh_generation = ? AND refresh_hash = ?
-			AND revoked_at IS NULL AND idle_expires_at > ? AND expires_at > ?
-			AND `+ofLiveUser+` AND `+revokedKeys+` = ?
-		RETURNING `+stateColumns,
-		r.NextHash, r.Seed, r.RefreshKeyID,
-		r.Now, r.IdleExpiresAt, r.IdleExpiresAt,
-		r.Now, r.UserAgent, r.IP,
-		r.SessionID, r.Generation, r.Hash, r.Now, r.Now, r.RevokedKeys)
-}
-
-// CountLateRetry implements auth.SessionStore.
-func (s *Store) CountLateRetry(ctx context.Context, id uuid.UUID, generation uint32) (*auth.SessionState, error) {
-	return s.change(ctx, id, `
-		UPDATE sessions SET
-			late_retry_streak = CASE WHEN late_retry_generation = refresh_generation
-				THEN late_retry_streak ELSE late_retry_streak + 1 END,
-			late_retry_generation = refresh_generation
-		WHERE id = ? AND refresh_generation = ? AND revoked_at IS NULL
-		RETURNING `+stateColumns, id, generation)
-}
-
-// EndSession implements auth.SessionStore.
-func (s *Store) EndSession(ctx context.Context, end auth.SessionEnd) (*auth.SessionState, error) {
-	statement := `
-		UPDATE sessions SET revoked_at = ?, revoke_reason = ?, revocation_id = ?
-		WHERE id = ? AND (revoked_at IS NULL OR revocation_id = ?)`
-	args := []any{end.Now, end.Reason, end.Mark, end.SessionID, end.Mark}
-	if end.UserID != nil {
-		statement += ` AND user_id = ?`
-		args = append(args, *end.UserID)
-	}
-	statement += ` RETURNING ` + stateColumns
-	var row stateRow
-	err := s.do(ctx, s.inTurn(end.SessionID, s.inTransaction(func(ctx context.Context, tx queries) error {
-		row = stateRow{}
-		if err := tx.get(ctx, &row, statement, args...); err != nil {
-			return err
-		}
-		return record(ctx, tx, newEvent{
-			id: end.Mark, userID: row.UserID, kind: auth.SessionWasEnded, sessionID: &end.SessionID,
-			reason: end.Reason, client: end.Client, now: end.Now,
-		})
-	})))
-	if err != nil {
-		return nil, err
-	}
-	return row.state(), nil
 }
 
 // EndOtherSessions implements auth.SessionStore.
@@ -339,18 +302,4 @@ func endSessions(ctx context.Context, on queries, end auth.OthersEnd) (int, erro
 		UPDATE sessions SET revoked_at = ?, revoke_reason = ?, revocation_id = ?
 		WHERE user_id = ? AND id <> ? AND (revocation_id = ? OR revoked_at IS NULL AND idle_expires_at > ? AND expires_at > ?)`,
 		end.Now, end.Reason, end.Mark, end.UserID, end.Except, end.Mark, end.Now, end.Now)
-}
-
-// Confirm implements auth.SessionStore.
-func (s *Store) Confirm(ctx context.Context, c auth.Confirmation) error {
-	return s.do(ctx, s.inTurn(c.SessionID, func(ctx context.Context) error {
-		_, err := s.writer().exec(ctx, `
-			UPDATE sessions SET
-				confirmed_generation = ?, confirmed_at = ?,
-				last_used_at = CASE WHEN last_used_at < ? THEN ? ELSE last_used_at END
-			WHERE id = ? AND refresh_generation = ? AND confirmed_generation < ?`,
-			c.Generation, c.UsedAt, c.UsedAt, c.UsedAt,
-			c.SessionID, c.Generation, c.Generation)
-		return err
-	}))
 }

@@ -301,9 +301,9 @@ func TestAConfirmationNeverGoesBack(t *testing.T) {
 		later := now.Add(2 * time.Hour)
 		confirm := func(generation uint32, at time.Time) *auth.SessionState {
 			t.Helper()
-			check(t, store.Confirm(t.Context(), auth.Confirmation{
+			check(t, store.Confirm(t.Context(), []auth.Confirmation{{
 				SessionID: session.ID, Generation: generation, UsedAt: at,
-			}))
+			}}))
 			state, err := store.Session(t.Context(), session.ID)
 			check(t, err)
 			return state
@@ -316,7 +316,7 @@ func TestAConfirmationNeverGoesBack(t *testing.T) {
 		want(t, "confirmed", state.ConfirmedGeneration, 2)
 		want(t, "used", state.LastUsedAt, now.Add(time.Hour))
 		want(t, "an old generation", confirm(1, later).ConfirmedGeneration, 2)
-		check(t, store.Confirm(t.Context(), auth.Confirmation{SessionID: uuid.New(), Generation: 1})) // gone since
+		check(t, store.Confirm(t.Context(), []auth.Confirmation{{SessionID: uuid.New(), Generation: 1}})) // gone since
 	})
 }
 

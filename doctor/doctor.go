@@ -82,13 +82,16 @@ func Examine(ctx context.Context, getenv func(string) string, now func() time.Ti
 			return e.findings
 		}
 	}
-	store, err := db.Connect(ctx, db.Options{URL: cfg.DatabaseURL.Reveal(), Timeout: cfg.DatabaseTimeout, Log: slog.New(slog.DiscardHandler)})
+	store, err := db.Connect(ctx, db.Options{
+		URL: cfg.DatabaseURL.Reveal(), Timeout: cfg.DatabaseTimeout, Log: slog.New(slog.DiscardHandler), Prepare: db.Prepare(cfg.DatabasePrepared),
+	})
 	if err != nil {
 		e.add(Bad, "database", err.Error(), "see that it runs, and that DATABASE_URL names it and says how to reach it")
 		return e.findings
 	}
 	defer func() { _ = store.Close() }()
 	e.database(ctx, cfg, store)
+	e.prepares(ctx, cfg, store)
 	e.clock(ctx, store)
 	if e.migrations(ctx, cfg, store) {
 		e.keys(ctx, cfg, store)
@@ -160,6 +163,22 @@ func (e *examination) database(ctx context.Context, cfg config.Config, store *db
 		if rule.fails(found) {
 			e.add(level, "database", rule.says, rule.remedy)
 		}
+	}
+}
+
+// prepares says what DATABASE_PREPARED=auto has come to.
+func (e *examination) prepares(ctx context.Context, cfg config.Config, store *db.Store) {
+	if cfg.DatabasePrepared != string(db.PrepareAuto) || strings.HasPrefix(cfg.DatabaseURL.Reveal(), "sqlite:") {
+		return
+	}
+	prepares, err := store.Prepares(ctx)
+	switch {
+	case err != nil:
+		e.add(Bad, "database", err.Error(), "see its log")
+	case prepares:
+		e.add(Good, "database", "statements are prepared: no pooler stands between", "")
+	default:
+		e.add(Good, "database", "statements are not prepared: a pooler stands between", "")
 	}
 }
 

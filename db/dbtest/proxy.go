@@ -28,6 +28,7 @@ type Proxy struct {
 	statements []string
 	roundTrips int
 	lose, cut  string
+	hold       *Hold // of an answer that is still to come
 	breakOff   string
 	breakAt    int // how many bytes of the answer come through before
 	brokenOff  int // answers so far
@@ -94,6 +95,27 @@ func (p *Proxy) LoseAnswer(text string) {
 	defer p.mu.Unlock()
 	p.lose = text
 }
+
+// Hold is an answer that is held back.
+type Hold struct {
+	text     string
+	held     chan struct{}
+	released chan struct{}
+}
+
+// HoldAnswer holds back the answer to the next statement that contains a text, until Release. Other connections go on.
+func (p *Proxy) HoldAnswer(text string) *Hold {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.hold = &Hold{text: text, held: make(chan struct{}), released: make(chan struct{})}
+	return p.hold
+}
+
+// Await returns once the server has answered.
+func (h *Hold) Await() { <-h.held }
+
+// Release lets the answer through.
+func (h *Hold) Release() { close(h.released) }
 
 // LoseAnswers does what LoseAnswer does to every n-th statement that changes something or commits, until
 // it is called with zero.
@@ -216,7 +238,8 @@ type link struct {
 
 	mu        sync.Mutex
 	lose, cut bool // what to do to the answer that comes next
-	left      int  // how many bytes of it come through; negative: all
+	hold      *Hold
+	left      int // how many bytes of it come through; negative: all
 }
 
 // forward passes on what the client says, and takes note of the statements.
@@ -281,10 +304,13 @@ func (l *link) execute(text string) {
 	if p.cut != "" && strings.Contains(text, p.cut) {
 		p.cut, l.cut = "", true
 	}
+	if p.hold != nil && strings.Contains(text, p.hold.text) {
+		p.hold, l.hold = nil, p.hold
+	}
 	if p.breakOff != "" && strings.Contains(text, p.breakOff) {
 		p.breakOff, l.left = "", p.breakAt
 	}
-	for _, verb := range []string{"INSERT", "UPDATE", "COMMIT"} {
+	for _, verb := range []string{"INSERT", "UPDATE", "COMMIT", "WITH"} {
 		if p.loseEvery > 0 && strings.HasPrefix(strings.TrimSpace(text), verb) {
 			p.changes++
 			if p.changes%p.loseEvery == 0 {
@@ -309,7 +335,8 @@ func (l *link) answer(server io.Reader, client io.Writer) error {
 		}
 		l.proxy.waitForThaw()
 		l.mu.Lock()
-		lose, cut, left := l.lose, l.cut, l.left
+		lose, cut, left, hold := l.lose, l.cut, l.left, l.hold
+		l.hold = nil
 		switch {
 		case kind == 'Z':
 			l.left = -1
@@ -317,6 +344,10 @@ func (l *link) answer(server io.Reader, client io.Writer) error {
 			l.left = max(0, left-len(frame))
 		}
 		l.mu.Unlock()
+		if hold != nil {
+			close(hold.held)
+			<-hold.released
+		}
 		if lose {
 			if kind == 'Z' { // ready: the statement is done
 				return errDropped

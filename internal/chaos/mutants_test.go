@@ -25,11 +25,11 @@ type mutant struct {
 var mutants = []mutant{
 	{
 		rule:     "the statement asks for the presented token's hash",
-		patches:  []patch{{"db/sessions.go", "refresh_generation = ? AND refresh_hash = ?\n", "refresh_generation = ? AND (refresh_hash = ? OR 1 = 1)\n"}},
+		patches:  []patch{{"db/session_changes.go", "AND refresh_hash = :hash\n", "AND (refresh_hash = :hash OR 1 = 1)\n"}},
 		scenario: "a rotation lost by the database", database: postgres, breaks: history.OneAtATime,
 	}, {
 		rule:     "the statement asks for the presented token at all",
-		patches:  []patch{{"db/sessions.go", "refresh_generation = ? AND refresh_hash = ?\n", "(refresh_generation = ? OR refresh_hash = ? OR 1 = 1)\n"}},
+		patches:  []patch{{"db/session_changes.go", "refresh_generation = :generation AND refresh_hash = :hash\n", "(refresh_generation = :generation OR refresh_hash = :hash OR 1 = 1)\n"}},
 		scenario: "none", database: sqlite, breaks: history.OneSuccessor,
 	}, {
 		rule: "a retry is answered with the same token",
@@ -84,10 +84,10 @@ func cachedSession(ctx context.Context, store Store, id uuid.UUID) (*SessionStat
 	}, {
 		rule: "the end of a session commits whatever becomes of the request that found reuse",
 		patches: []patch{
-			{"db/sessions.go", "reason: end.Reason, client: end.Client, now: end.Now,\n\t\t})\n\t})))\n\tif err != nil {\n",
-				"reason: end.Reason, client: end.Client, now: end.Now,\n\t\t})\n\t\treturn errRefused\n\t})))\n\tif err != nil && !errors.Is(err, errRefused) {\n"},
-			{"db/sessions.go", "\t\treturn record(ctx, tx, newEvent{\n\t\t\tid: end.Mark, userID: row.UserID,", "\t\t_ = record(ctx, tx, newEvent{\n\t\t\tid: end.Mark, userID: row.UserID,"},
-			{"db/sessions.go", "// Confirm implements", "var errRefused = errors.New(\"the request is refused\")\n\n// Confirm implements"},
+			{"db/session_changes.go", "import (\n", "import (\n\t\"errors\"\n"},
+			{"db/session_changes.go", "\t\treturn record(ctx, on, c.event(change, row))\n", "\t\t_ = record(ctx, on, c.event(change, row))\n\t\treturn errRefused\n"},
+			{"db/session_changes.go", "\t})))\n\tif err != nil {\n", "\t})))\n\tif err != nil && !errors.Is(err, errRefused) {\n"},
+			{"db/session_changes.go", "// changes make", "var errRefused = errors.New(\"the request is refused\")\n\n// changes make"},
 		},
 		scenario: "a patient thief", database: sqlite, breaks: history.OneAtATime,
 	}, {
@@ -97,7 +97,7 @@ func cachedSession(ctx context.Context, store Store, id uuid.UUID) (*SessionStat
 		scenario: "answers lost, strict rotation", database: postgres, breaks: history.NobodyLost,
 	}, {
 		rule:     "a revoke that is run again knows its own effect",
-		patches:  []patch{{"db/sessions.go", "revocation_id = ?)`", "revocation_id = ? AND 1 = 0)`"}},
+		patches:  []patch{{"db/session_changes.go", "OR revocation_id = :mark)", "OR revocation_id = :mark AND 1 = 0)"}},
 		scenario: "answers lost, strict rotation", database: postgres, breaks: history.OneAtATime,
 	}, {
 		rule: "a database that is away is no reason to refuse a token",

@@ -1,0 +1,304 @@
+package db_test
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/uuid"
+
+	"latchkey/auth"
+	"latchkey/db"
+	"latchkey/db/dbtest"
+)
+
+// statementLog counts the statements that a store logs and that contain a text.
+type statementLog struct {
+	slog.Handler
+	text string
+
+	mu    sync.Mutex
+	count int
+}
+
+func (l *statementLog) Enabled(context.Context, slog.Level) bool { return true }
+func (l *statementLog) Handle(_ context.Context, record slog.Record) error {
+	record.Attrs(func(a slog.Attr) bool {
+		if a.Key == "sql" && strings.Contains(a.Value.String(), l.text) {
+			l.mu.Lock()
+			defer l.mu.Unlock()
+			l.count++
+		}
+		return true
+	})
+	return nil
+}
+
+func (l *statementLog) counted() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.count
+}
+
+// crowd is a store with many sessions, each of a user of its own, and a log of the statements that contain a text.
+func crowd(t *testing.T, url, counting string, size int) (*db.Store, []auth.NewSession, *statementLog) {
+	t.Helper()
+	log := &statementLog{text: counting}
+	store, err := db.Open(t.Context(), db.Options{URL: url, Timeout: 10 * time.Second, Log: slog.New(log)})
+	check(t, err)
+	t.Cleanup(func() { _ = store.Close() })
+	sessions := make([]auth.NewSession, size)
+	for i := range sessions {
+		user := newUser(fmt.Sprintf("user%d@example.com", i))
+		sessions[i] = newSession(user.ID)
+		sessions[i].RefreshHash = fmt.Appendf(nil, "first of %d", i)
+		check(t, store.CreateUser(t.Context(), user, &sessions[i]))
+	}
+	return store, sessions, log
+}
+
+// atOnce does something with each member of a list, all at the same time, and returns when all is done.
+func atOnce[Member any](list []Member, do func(i int, member Member)) {
+	var group sync.WaitGroup
+	begin := make(chan struct{})
+	for i, member := range list {
+		group.Go(func() {
+			<-begin
+			do(i, member)
+		})
+	}
+	close(begin)
+	group.Wait()
+}
+
+func TestSessionsThatAreReadAtOnceAreReadTogetherAndNoneForAnother(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, url string) {
+		store, sessions, log := crowd(t, url, "FROM sessions JOIN", 200)
+		atOnce(sessions, func(i int, session auth.NewSession) {
+			state, err := store.Session(t.Context(), session.ID)
+			if err != nil || state.ID != session.ID || state.UserID != session.UserID || state.User.ID != session.UserID ||
+				state.User.Email != fmt.Sprintf("USER%d@EXAMPLE.COM", i) || string(state.RefreshHash) != string(session.RefreshHash) {
+				t.Errorf("session %d: got %+v, %v", i, state, err)
+			}
+			if _, err := store.Session(t.Context(), uuid.New()); !errors.Is(err, auth.ErrNotFound) {
+				t.Errorf("a session that is none: %v", err)
+			}
+		})
+		if statements := log.counted(); statements == 0 || statements > 200 {
+			t.Errorf("400 readings were %d statements", statements)
+		}
+	})
+}
+
+func TestWhoComesAloneWaitsForNobody(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, url string) {
+		store, sessions, log := crowd(t, url, "", 1)
+		before := log.counted()
+		_, err := store.Session(t.Context(), sessions[0].ID)
+		check(t, err)
+		want(t, "statements of a reading", log.counted()-before, 1)
+		_, err = store.Rotate(t.Context(), rotation(sessions[0]))
+		check(t, err)
+		want(t, "statements of a rotation besides", log.counted()-before, 2)
+	})
+}
+
+func TestRotationsAtOnceAreEachTheirOwnAndOfTwoOfOneTokenOneHappens(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, url string) {
+		store, sessions, log := crowd(t, url, "WITH given (new_session", 100)
+		var mu sync.Mutex
+		rotated := map[uuid.UUID]int{}
+		atOnce(append(sessions, sessions...), func(i int, session auth.NewSession) {
+			r := rotation(session)
+			r.NextHash = fmt.Appendf(nil, "second of %d", i)
+			r.Hash = session.RefreshHash
+			if i%10 == 9 {
+				r.Hash = []byte("no token of this session")
+			}
+			state, err := store.Rotate(t.Context(), r)
+			switch {
+			case errors.Is(err, auth.ErrNotFound):
+			case err != nil || i%10 == 9:
+				t.Errorf("rotation %d: %+v, %v", i, state, err)
+			case state.ID != session.ID || state.Generation != 2 || string(state.RefreshHash) != string(r.NextHash) || state.User.ID != session.UserID:
+				t.Errorf("rotation %d got %+v", i, state)
+			default:
+				mu.Lock()
+				rotated[session.ID]++
+				mu.Unlock()
+			}
+		})
+		for i, session := range sessions {
+			wanted := 1
+			if i%10 == 9 {
+				wanted = 0
+			}
+			want(t, fmt.Sprintf("rotations of session %d", i), rotated[session.ID], wanted)
+		}
+		if log.counted() == 0 {
+			t.Error("none was made together with others")
+		}
+	})
+}
+
+func TestEndsAtOnceAreEachRecordedOnceAndOfTwoOfOneSessionOneHappens(t *testing.T) {
+	dbtest.Each(t, func(t *testing.T, url string) {
+		store, sessions, log := crowd(t, url, "WITH given (new_session", 100)
+		stranger := uuid.New()
+		var mu sync.Mutex
+		ended := map[uuid.UUID]uuid.UUID{}
+		atOnce(append(sessions, sessions...), func(i int, session auth.NewSession) {
+			end := auth.SessionEnd{
+				SessionID: session.ID, UserID: &session.UserID, Reason: auth.SignedOut, Now: now.Add(time.Minute), Mark: uuid.New(),
+				Client: auth.Client{UserAgent: fmt.Sprintf("agent %d", i)},
+			}
+			if i%10 == 9 {
+				end.UserID = &stranger
+			}
+			state, err := store.EndSession(t.Context(), end)
+			switch {
+			case errors.Is(err, auth.ErrNotFound):
+			case err != nil || i%10 == 9:
+				t.Errorf("end %d: %+v, %v", i, state, err)
+			case state.ID != session.ID || state.RevokeReason != auth.SignedOut || state.User.ID != session.UserID:
+				t.Errorf("end %d got %+v", i, state)
+			default:
+				mu.Lock()
+				if _, twice := ended[session.ID]; twice {
+					t.Errorf("session %d ended twice", i)
+				}
+				ended[session.ID] = end.Mark
+				mu.Unlock()
+			}
+		})
+		for i, session := range sessions {
+			events, err := store.Events(t.Context(), session.UserID, nil, 10)
+			check(t, err)
+			mark, was := ended[session.ID]
+			want(t, fmt.Sprintf("whether session %d ended", i), was, i%10 != 9)
+			if !was {
+				want(t, "events", len(events), 1)
+				continue
+			}
+			want(t, "events", len(events), 2) // the sign-up is the other
+			want(t, "the event", events[0].ID, mark)
+			want(t, "its kind", events[0].Kind, auth.SessionWasEnded)
+			want(t, "its session", *events[0].SessionID, session.ID)
+			want(t, "its reason", *events[0].Reason, auth.SignedOut)
+		}
+		if log.counted() == 0 {
+			t.Error("none was made together with others")
+		}
+	})
+}
+
+func TestALockedSessionHoldsNoOther(t *testing.T) {
+	url := dbtest.Postgres(t)
+	store, sessions, _ := crowd(t, url, "", 60)
+	locked, err := dbtest.Open(t, url).BeginTx(t.Context(), &sql.TxOptions{})
+	check(t, err)
+	_, err = locked.Exec(`SELECT id FROM sessions WHERE id = $1 FOR UPDATE`, sessions[0].ID)
+	check(t, err)
+
+	held := make(chan error, 1)
+	others := make(chan error, len(sessions))
+	go atOnce(sessions, func(i int, session auth.NewSession) {
+		_, err := store.Rotate(t.Context(), rotation(session))
+		if i > 0 && err == nil {
+			_, err = store.EndSession(t.Context(), auth.SessionEnd{SessionID: session.ID, Reason: auth.SignedOut, Now: now.Add(2 * time.Hour), Mark: uuid.New()})
+		}
+		if i == 0 {
+			held <- err
+			return
+		}
+		others <- err
+	})
+	for range len(sessions) - 1 {
+		check(t, <-others) // or the test hangs, and then the store's timeout fails it
+	}
+	confirmations := []auth.Confirmation{{SessionID: sessions[0].ID, Generation: 1, UsedAt: now}}
+	check(t, store.Confirm(t.Context(), confirmations))
+	select {
+	case err := <-held:
+		t.Fatalf("the locked session was rotated: %v", err)
+	default:
+	}
+	check(t, locked.Rollback())
+	check(t, <-held)
+}
+
+func TestChangesThatFailTogetherAreMadeAlone(t *testing.T) {
+	proxy := dbtest.NewProxy(t, dbtest.Postgres(t))
+	store, sessions, _ := crowd(t, proxy.URL(), "", 60)
+	proxy.LoseAnswers(7)
+	defer proxy.LoseAnswers(0)
+	atOnce(sessions, func(i int, session auth.NewSession) {
+		if _, err := store.Rotate(t.Context(), rotation(session)); err != nil && !errors.Is(err, auth.ErrNotFound) {
+			t.Errorf("rotation %d: %v", i, err)
+		}
+		state, err := store.EndSession(t.Context(), auth.SessionEnd{SessionID: session.ID, Reason: auth.SignedOut, Now: now.Add(2 * time.Hour), Mark: uuid.New()})
+		if err != nil || state.Generation != 2 {
+			t.Errorf("end %d: %+v, %v", i, state, err)
+		}
+	})
+	for _, session := range sessions {
+		events, err := store.Events(t.Context(), session.UserID, nil, 10)
+		check(t, err)
+		want(t, "events", len(events), 2)
+	}
+}
+
+func TestNobodyIsAnsweredByAReadingThatBeganBeforeTheQuestion(t *testing.T) {
+	url := dbtest.Postgres(t)
+	proxy := dbtest.NewProxy(t, url)
+	store, sessions, _ := crowd(t, proxy.URL(), "", 2)
+	anotherServer := open(t, url)
+	session := sessions[0].ID
+
+	held := proxy.HoldAnswer("FROM sessions JOIN")
+	first := make(chan *auth.SessionState, 1)
+	go func() {
+		state, err := store.Session(t.Context(), session)
+		if err != nil {
+			t.Error(err)
+		}
+		first <- state
+	}()
+	held.Await() // the database has answered, and nobody has heard it yet
+	_, err := anotherServer.EndSession(t.Context(), auth.SessionEnd{SessionID: session, Reason: auth.SignedOut, Now: now, Mark: uuid.New()})
+	check(t, err)
+
+	// Nor does it wait for that answer.
+	state, err := store.Session(t.Context(), session)
+	check(t, err)
+	want(t, "whether the end is seen", state.RevokedAt != nil, true)
+	held.Release()
+	if state := <-first; state.RevokedAt != nil {
+		t.Error("the first reading was after the end: nothing is shown")
+	}
+}
+
+func TestAChangeWhoseAnswerIsHeldHoldsNoOther(t *testing.T) {
+	proxy := dbtest.NewProxy(t, dbtest.Postgres(t))
+	store, sessions, _ := crowd(t, proxy.URL(), "", 20)
+	held := proxy.HoldAnswer("UPDATE sessions")
+	first := make(chan error, 1)
+	go func() {
+		_, err := store.Rotate(t.Context(), rotation(sessions[0]))
+		first <- err
+	}()
+	held.Await()
+	atOnce(sessions[1:], func(i int, session auth.NewSession) {
+		if _, err := store.Rotate(t.Context(), rotation(session)); err != nil {
+			t.Errorf("rotation %d: %v", i, err)
+		}
+	})
+	held.Release()
+	check(t, <-first)
+}
