@@ -1,4 +1,6 @@
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
+BENCHSTAT = golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
+BENCHED = ./db ./graph ./web
 FUZZTIME = 5s
 
 # Hashing a password is one goroutine and some megabytes, and takes three times as long under the race detector.
@@ -7,7 +9,7 @@ NO_RACE = -gcflags=golang.org/x/crypto/argon2=-race=false
 # Where scripts/node.sh puts a Node.js that is new enough, if the system's is not.
 export PATH := $(CURDIR)/.tools/node_modules/node/bin:$(PATH)
 
-.PHONY: help run test check fuzz bench soak explorer passwords release
+.PHONY: help run test check fuzz bench benchstat soak explorer passwords release
 help: ## list what can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 8
 
@@ -52,9 +54,17 @@ release: ## build what is published of a version, in dist/ or DIST; VERSION=… 
 passwords: ## fetch the list of common passwords anew, at the version of auth/passwords/package.json
 	scripts/passwords.sh
 
-bench: ## measure a database of a million users, for some minutes
+bench: ## measure the server beside what this machine can do, and a large database: a quarter of an hour; BENCH=-help says what else
 	@scripts/databases.sh
-	go test ./bench -run '^$$' -bench . -benchtime 1x -timeout 40m
+	go run ./bench $(BENCH)
+	$(if $(BENCH),,go test ./bench/scale -run '^$$' -bench . -benchtime 1x -timeout 40m)
+
+benchstat: ## compare the benchmarks of packages with those of another version's source, in the folder BEFORE
+	@test -n "$(BEFORE)" || { echo "BEFORE=… names the folder"; exit 1; }
+	@results=$$(mktemp -d) && for version in before after; do \
+		folder=.; [ $$version = after ] || folder="$(BEFORE)"; \
+		(cd "$$folder" && go test -run '^$$' -bench . -benchmem -count 10 $(BENCHED)) >"$$results/$$version" || exit 1; \
+	done && go run $(BENCHSTAT) "$$results/before" "$$results/after" && rm -r "$$results"
 
 soak: ## break everything for as long as it takes, about three quarters of an hour, and print a table; SEED=n repeats one
 	@scripts/databases.sh soak

@@ -12,12 +12,16 @@ var mayImport = map[string][]string{
 	"latchkey":                       {"auth", "cli", "config", "db", "doctor", "graph", "telemetry", "web"},
 	"latchkey/auth":                  {"internal/looks", "token"},
 	"latchkey/auth/authtest":         {"auth", "db", "internal/leaks"}, // for tests only
-	"latchkey/bench":                 {},                               // tests only
+	"latchkey/bench":                 {"auth", "bench/fill", "bench/flame", "bench/load", "db/dbtest", "graph/generated"},
+	"latchkey/bench/fill":            {},
+	"latchkey/bench/flame":           {},
+	"latchkey/bench/load":            {},
+	"latchkey/bench/scale":           {}, // tests only
 	"latchkey/cli":                   {"auth", "config", "doctor"},
 	"latchkey/clients":               {}, // tests only
 	"latchkey/config":                {},
 	"latchkey/db":                    {"auth", "telemetry"},
-	"latchkey/db/dbtest":             {"internal/leaks"}, // for tests only
+	"latchkey/db/dbtest":             {"internal/leaks"}, // for tests and bench only
 	"latchkey/deploy":                {},                 // tests only
 	"latchkey/doctor":                {"auth", "config", "db"},
 	"latchkey/examples":              {}, // tests only

@@ -39,7 +39,7 @@ func Main(m *testing.M, cleanUp ...func()) {
 		clean()
 	}
 	if shared.server != nil {
-		shared.server.remove()
+		shared.server.Close()
 	}
 	if !leaks.Verdict() {
 		code = max(code, 1)
@@ -60,7 +60,7 @@ func Postgres(t testing.TB) string {
 	t.Helper()
 	serverURL := os.Getenv("TEST_DATABASE_URL")
 	if serverURL == "" {
-		shared.once.Do(func() { shared.server, shared.err = startServer(false) })
+		shared.once.Do(func() { shared.server, shared.err = Start(false) })
 		if shared.err != nil {
 			missing(t, shared.err)
 		}

@@ -19,10 +19,10 @@ import (
 	"time"
 )
 
-// errMissing says that PostgreSQL's programs are not installed.
-var errMissing = errors.New("no initdb found")
+// ErrMissing says that PostgreSQL's programs are not installed.
+var ErrMissing = errors.New("no initdb found")
 
-func isMissing(err error) bool { return errors.Is(err, errMissing) }
+func isMissing(err error) bool { return errors.Is(err, ErrMissing) }
 
 // Server is a private, throw-away PostgreSQL server on this machine.
 type Server struct {
@@ -37,11 +37,11 @@ type Server struct {
 // TEST_DATABASE_URL does not help here: its server is somebody else's to kill.
 func PostgresServer(t testing.TB) *Server {
 	t.Helper()
-	server, err := startServer(true)
+	server, err := Start(true)
 	if err != nil {
 		missing(t, err)
 	}
-	t.Cleanup(server.remove)
+	t.Cleanup(server.Close)
 	return server
 }
 
@@ -84,18 +84,29 @@ func (s *Server) Continue(t testing.TB) {
 	}
 }
 
-// signal sends a signal to the postmaster, then to its children.
-func (s *Server) signal(signal syscall.Signal) error {
+// PID returns the process id of the postmaster, whose children are all other processes of the server.
+func (s *Server) PID() (int, error) {
 	text, err := os.ReadFile(filepath.Join(s.data(), "postmaster.pid"))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	line, _, _ := strings.Cut(string(text), "\n")
-	postmaster, err := strconv.Atoi(line)
+	return strconv.Atoi(line)
+}
+
+// LogFile returns the path of the server's log.
+func (s *Server) LogFile() string { return filepath.Join(s.folder, "log") }
+
+// Program returns the path of one of PostgreSQL's programs, such as pgbench, of the server's version.
+func (s *Server) Program(name string) string { return filepath.Join(s.binaries, name) }
+
+// signal sends a signal to the postmaster, then to its children.
+func (s *Server) signal(signal syscall.Signal) error {
+	postmaster, err := s.PID()
 	if err != nil {
 		return err
 	}
-	children, _ := exec.Command("pgrep", "-P", line).Output() // fails where there are none
+	children, _ := exec.Command("pgrep", "-P", strconv.Itoa(postmaster)).Output() // fails where there are none
 	if err := syscall.Kill(postmaster, signal); err != nil {
 		return err
 	}
@@ -126,7 +137,10 @@ func (s *Server) Recover(t testing.TB) {
 	s.Start(t)
 }
 
-func startServer(durable bool) (*Server, error) {
+// Start starts a private server for a program that is no test, with further settings such as "work_mem = 1MB". One that
+// is durable survives a crash, as one in use does; the other one is faster. It ends by Close, or with this process.
+// Errors: ErrMissing.
+func Start(durable bool, settings ...string) (*Server, error) {
 	binaries, err := findBinaries()
 	if err != nil {
 		return nil, err
@@ -137,7 +151,7 @@ func startServer(durable bool) (*Server, error) {
 		return nil, err
 	}
 	s := &Server{binaries: binaries, folder: folder}
-	if err := s.create(durable); err != nil {
+	if err := s.create(durable, settings); err != nil {
 		_ = os.RemoveAll(folder)
 		return nil, err
 	}
@@ -164,10 +178,8 @@ func findBinaries() (string, error) {
 			return filepath.Dir(found[len(found)-1]), nil
 		}
 	}
-	return "", errMissing
+	return "", ErrMissing
 }
-
-func (s *Server) program(name string) string { return filepath.Join(s.binaries, name) }
 
 // command returns a command that runs as the user postgres where we are root: PostgreSQL refuses root.
 func (s *Server) command(program string, args ...string) (*exec.Cmd, error) {
@@ -189,8 +201,8 @@ func (s *Server) command(program string, args ...string) (*exec.Cmd, error) {
 
 func (s *Server) data() string { return filepath.Join(s.folder, "data") }
 
-func (s *Server) create(durable bool) error {
-	cmd, err := s.command(s.program("initdb"), "--pgdata", s.data(), "--username=latchkey", "--auth=trust", "--encoding=UTF8", "--no-sync")
+func (s *Server) create(durable bool, more []string) error {
+	cmd, err := s.command(s.Program("initdb"), "--pgdata", s.data(), "--username=latchkey", "--auth=trust", "--encoding=UTF8", "--no-sync")
 	if err != nil {
 		return err
 	}
@@ -207,6 +219,9 @@ func (s *Server) create(durable bool) error {
 	if !durable {
 		settings += "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\n"
 	}
+	for _, setting := range more {
+		settings += setting + "\n"
+	}
 	file, err := os.OpenFile(filepath.Join(s.data(), "postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		return err
@@ -217,7 +232,7 @@ func (s *Server) create(durable bool) error {
 
 func (s *Server) start() error {
 	// The shell waits for the end of its input, and then ends the server.
-	cmd, err := s.command("/bin/sh", "-c", `"$@" </dev/null & read -r _; kill -QUIT $! 2>/dev/null; wait`, "sh", s.program("postgres"), "-D", s.data())
+	cmd, err := s.command("/bin/sh", "-c", `"$@" </dev/null & read -r _; kill -QUIT $! 2>/dev/null; wait`, "sh", s.Program("postgres"), "-D", s.data())
 	if err != nil {
 		return err
 	}
@@ -255,7 +270,7 @@ func (s *Server) start() error {
 }
 
 func (s *Server) stop(mode string) error {
-	cmd, err := s.command(s.program("pg_ctl"), "stop", "-D", s.data(), "-m", mode, "-w")
+	cmd, err := s.command(s.Program("pg_ctl"), "stop", "-D", s.data(), "-m", mode, "-w")
 	if err != nil {
 		return err
 	}
@@ -268,7 +283,8 @@ func (s *Server) stop(mode string) error {
 	return nil
 }
 
-func (s *Server) remove() {
+// Close ends the server and removes all of it.
+func (s *Server) Close() {
 	if err := s.stop("immediate"); err != nil && s.process.ProcessState == nil {
 		_ = s.leash.Close()
 		_ = s.process.Wait()

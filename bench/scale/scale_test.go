@@ -1,5 +1,5 @@
-// Package bench measures what a test must not assert: it depends on the machine.
-package bench
+// Package scale measures what a large database does to those who ask. No test may assert it: it depends on the machine.
+package scale
 
 import (
 	"context"
@@ -21,6 +21,7 @@ import (
 
 	"latchkey/auth"
 	"latchkey/auth/authtest"
+	"latchkey/bench/fill"
 	"latchkey/db/dbtest"
 	"latchkey/graph"
 	"latchkey/web"
@@ -29,9 +30,8 @@ import (
 func TestMain(m *testing.M) { dbtest.Main(m) }
 
 const (
-	users    = 1_000_000
-	sessions = 2_000_000
-	dead     = 500_000 // of the sessions
+	users = 1_000_000
+	dead  = 500_000 // of the sessions
 
 	email    = "ada@example.com"
 	password = auth.Secret("correct horse battery staple")
@@ -63,40 +63,6 @@ func (s *statements) reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.seen = map[string]bool{}
-}
-
-// fill makes the database as large as that of a busy service.
-func fill(b *testing.B, database *sql.DB, now time.Time) {
-	b.Helper()
-	stamp := now.UTC().Format(time.RFC3339)
-	for _, statement := range []string{
-		fmt.Sprintf(`INSERT INTO users (id, email, normalized_email, role, password_hash, created_at)
-			SELECT gen_random_uuid(), 'user' || i || '@example.com', 'user' || i || '@example.com', 'USER', 'none', timestamptz '%s' - interval '90 days'
-			FROM generate_series(1, %d) AS i`, stamp, users),
-		fmt.Sprintf(`INSERT INTO sessions (id, user_id, created_at, last_used_at, idle_expires_at, expires_at,
-				refresh_generation, refresh_hash, refresh_key_id, refreshed_at, confirmed_generation, late_retry_generation, late_retry_streak, password_generation)
-			SELECT gen_random_uuid(), u.id, t.at, t.at, t.at + interval '7 days', t.at + interval '30 days',
-				1, sha256(u.id::text::bytea), '00000001', t.at, 0, 0, 0, 1
-			FROM (SELECT id, row_number() OVER () AS n FROM users) AS u
-			CROSS JOIN generate_series(0, 1) AS k
-			CROSS JOIN LATERAL (SELECT timestamptz '%[1]s' - CASE WHEN u.n * 2 + k <= %[2]d THEN interval '40 days' ELSE interval '1 day' END AS at) AS t`,
-			stamp, dead+1),
-		fmt.Sprintf(`INSERT INTO events (id, user_id, kind, created_at)
-			SELECT gen_random_uuid(), id, 'LOGIN', timestamptz '%s' - interval '1 day' FROM users`, stamp),
-		fmt.Sprintf(`INSERT INTO throttles (bucket, used_to, failures, doublings)
-			SELECT 'account:' || md5(i::text), extract(epoch FROM timestamptz '%s') * 1000000, 1, 0 FROM generate_series(1, %d) AS i`, stamp, users/10),
-		`ANALYZE`,
-	} {
-		if _, err := database.Exec(statement); err != nil {
-			b.Fatal(err)
-		}
-	}
-	for table, count := range map[string]int{"users": users, "sessions": sessions} {
-		var got int
-		if err := database.QueryRow(`SELECT COUNT(*) FROM ` + table).Scan(&got); err != nil || got < count {
-			b.Fatalf("%s: %d rows, %v, want %d", table, got, err, count)
-		}
-	}
 }
 
 var wholeTable = regexp.MustCompile(`Seq Scan on (users|sessions|events|throttles)`)
@@ -151,7 +117,10 @@ func BenchmarkAMillionUsers(b *testing.B) {
 	service, store := authtest.NewService(b, authtest.Options{URL: server.URL(), Clock: clock, Log: slog.New(log)})
 	database := dbtest.Open(b, server.URL())
 	began := time.Now()
-	fill(b, database, clock.Now())
+	err := fill.Fill(b.Context(), database, fill.Users{From: 1, To: users, Dead: dead, PasswordHash: "none", Now: clock.Now()})
+	if err != nil {
+		b.Fatal(err)
+	}
 	b.Logf("filled in %s", time.Since(began).Round(time.Second))
 
 	client := auth.Client{UserAgent: "bench/1", IP: "192.0.2.1"}
