@@ -405,7 +405,7 @@ func TestEveryWriteRecognisesItselfWhenItsAnswerWasLost(t *testing.T) {
 
 	second := s.mustRefresh(t, first.RefreshToken)
 	s.mustRefresh(t, second.RefreshToken)
-	lose("COMMIT", func() { s.wantEnded(t, first.RefreshToken, auth.ReuseDetected) })
+	lose("SET revoked_at", func() { s.wantEnded(t, first.RefreshToken, auth.ReuseDetected) })
 	lose("COMMIT", func() {
 		s.mustLogin(t, "grace@example.com")
 		ended, err := s.disable(t, "grace@example.com")

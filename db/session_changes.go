@@ -38,7 +38,7 @@ func (s *Store) Rotate(ctx context.Context, r auth.Rotation) (*auth.SessionState
 }
 
 func newRotations(store *Store) *changes[auth.Rotation] {
-	return newChanges(store, &rotation, changesOf[auth.Rotation]{
+	return newChanges(store, rotation, changesOf[auth.Rotation]{
 		arguments: func(r auth.Rotation) []any {
 			return []any{
 				r.SessionID, r.Generation, r.Hash, r.RevokedKeys,
@@ -56,10 +56,16 @@ func newRotations(store *Store) *changes[auth.Rotation] {
 var end = change{
 	parameters: []parameter{
 		{"session", "id"}, {"user", "user_id"}, {"mark", "revocation_id"}, {"reason", "revoke_reason"}, {"now", "revoked_at"},
+		{"client_agent", "user_agent"}, {"client_ip", "ip"},
 	},
 	set:       `revoked_at = :now, revoke_reason = :reason, revocation_id = :mark`,
 	where:     `(revoked_at IS NULL OR revocation_id = :mark) AND user_id = COALESCE(:user, user_id)`,
 	returning: stateColumns,
+	recorded: `
+		INSERT INTO events (id, user_id, kind, session_id, reason, user_agent, ip, created_at)
+		SELECT new_mark, user_id, '` + string(auth.SessionWasEnded) + `', id, new_reason, new_client_agent, new_client_ip, new_now
+		FROM changed JOIN given ON new_session = id AND new_mark = revocation_id
+		ON CONFLICT (id) DO NOTHING`,
 }
 
 // EndSession implements auth.SessionStore.
@@ -67,10 +73,11 @@ func (s *Store) EndSession(ctx context.Context, end auth.SessionEnd) (*auth.Sess
 	return s.ends.make(ctx, end)
 }
 
+// newEnds records an end by the same statement, or on SQLite by a second one.
 func newEnds(store *Store) *changes[auth.SessionEnd] {
-	return newChanges(store, &end, changesOf[auth.SessionEnd]{
+	return newChanges(store, end, changesOf[auth.SessionEnd]{
 		arguments: func(end auth.SessionEnd) []any {
-			return []any{end.SessionID, end.UserID, end.Mark, end.Reason, end.Now}
+			return []any{end.SessionID, end.UserID, end.Mark, end.Reason, end.Now, nullable(end.Client.UserAgent), nullable(end.Client.IP)}
 		},
 		made: func(end auth.SessionEnd, row *stateRow) bool {
 			return row.ID == end.SessionID && row.RevocationID != nil && *row.RevocationID == end.Mark
@@ -133,6 +140,9 @@ type change struct {
 	// set and where are parts of the statement, in which :name stands for a parameter.
 	set, where string
 	returning  string
+	// recorded writes the event of each session of changed, which are the rows returned, by the parameters in given, which
+	// have new_ before their names. Empty: nothing does. SQLite cannot change two tables by one statement.
+	recorded string
 }
 
 // parameter is one of a change.
@@ -145,6 +155,12 @@ var placeholder = regexp.MustCompile(`:[a-z_]+`)
 
 // alone returns the statement that changes one session, and which parameter each of its placeholders is.
 func (c *change) alone() (statement string, order []int) {
+	if c.recorded != "" {
+		for i := range c.parameters {
+			order = append(order, i)
+		}
+		return c.together(1, ""), order
+	}
 	text := `UPDATE sessions SET ` + c.set + ` WHERE id = :` + c.parameters[0].name + ` AND ` + c.where + ` RETURNING ` + c.returning
 	statement = placeholder.ReplaceAllStringFunc(text, func(name string) string {
 		order = append(order, slices.IndexFunc(c.parameters, func(p parameter) bool { return ":"+p.name == name }))
@@ -153,9 +169,9 @@ func (c *change) alone() (statement string, order []int) {
 	return statement, order
 }
 
-// together returns the statement that changes several sessions, each by all parameters in their order. With skipLocked it
-// leaves those out whose rows somebody has locked: they would hold the others.
-func (c *change) together(count int, skipLocked string) string {
+// together returns the statement that changes several sessions, each by all parameters in their order. Where skipping is
+// not empty it leaves those out whose rows somebody has locked: they would hold the others.
+func (c *change) together(count int, skipping string) string {
 	var names, likes []string
 	for _, p := range c.parameters {
 		names, likes = append(names, "new_"+p.name), append(likes, p.like)
@@ -164,17 +180,30 @@ func (c *change) together(count int, skipLocked string) string {
 		return placeholder.ReplaceAllStringFunc(text, func(name string) string { return "new_" + name[1:] })
 	}
 	// The first SELECT has no row. It gives the parameters their types.
-	return `WITH given (` + strings.Join(names, ", ") + `) AS (
+	given := `WITH given (` + strings.Join(names, ", ") + `) AS (
 			SELECT ` + strings.Join(likes, ", ") + ` FROM sessions WHERE 1 = 0` +
-		strings.Repeat(` UNION ALL SELECT `+repeated("?", len(names)), count) + `),
-		free AS (SELECT id AS free_id FROM sessions WHERE id IN (SELECT new_session FROM given)` + skipLocked + `)
+		strings.Repeat(` UNION ALL SELECT `+repeated("?", len(names)), count) + `)`
+	free := ""
+	if skipping != "" {
+		given += `,
+		free AS (SELECT id AS free_id FROM sessions WHERE id IN (SELECT new_session FROM given)` + skipping + `)`
+		free = ` AND id IN (SELECT free_id FROM free)`
+	}
+	changed := `
 		UPDATE sessions SET ` + named(c.set) + `
-		FROM given WHERE id = new_session AND id IN (SELECT free_id FROM free) AND ` + named(c.where) + `
+		FROM given WHERE id = new_session` + free + ` AND ` + named(c.where) + `
 		RETURNING ` + c.returning
+	if c.recorded == "" {
+		return given + changed
+	}
+	return given + `,
+		changed AS (` + changed + `),
+		recorded AS (` + c.recorded + `)
+		SELECT * FROM changed`
 }
 
-func (c *change) togetherBySize(skipLocked string) map[int]string {
-	return bySize(func(size int) string { return c.together(size, skipLocked) })
+func (c *change) togetherBySize(skipping string) map[int]string {
+	return bySize(func(size int) string { return c.together(size, skipping) })
 }
 
 // skipLocked has a statement leave out the rows that somebody has locked. SQLite has no such rows: there one changes
@@ -193,7 +222,7 @@ type changes[Change any] struct {
 	store *Store
 
 	aloneText  string
-	aloneOrder []int
+	aloneOrder []int          // which of the arguments each placeholder of aloneText is
 	texts      map[int]string // of those together, by how many
 }
 
@@ -201,7 +230,7 @@ type changes[Change any] struct {
 type changesOf[Change any] struct {
 	arguments func(Change) []any
 	made      func(Change, *stateRow) bool     // whether a row is as the change leaves it
-	event     func(Change, *stateRow) newEvent // to be recorded in the same transaction; nil: none
+	event     func(Change, *stateRow) newEvent // to be recorded by a statement of its own, in the same transaction; nil: none
 }
 
 // settled is what came of a change. The zero value says that it is still to be made, alone.
@@ -210,11 +239,15 @@ type settled struct {
 	err error
 }
 
-func newChanges[Change any](store *Store, statement *change, of changesOf[Change]) *changes[Change] {
-	c := &changes[Change]{changesOf: of, store: store}
-	c.ask = c.settle
+func newChanges[Change any](store *Store, statement change, of changesOf[Change]) *changes[Change] {
+	if store.sqlite {
+		statement.recorded = ""
+	} else {
+		of.event = nil
+	}
+	c := &changes[Change]{changesOf: of, store: store, texts: statement.togetherBySize(store.skipLocked())}
 	c.aloneText, c.aloneOrder = statement.alone()
-	c.texts = statement.togetherBySize(store.skipLocked())
+	c.ask = c.settle
 	return c
 }
 

@@ -33,6 +33,7 @@ type Proxy struct {
 	breakAt    int // how many bytes of the answer come through before
 	brokenOff  int // answers so far
 	loseEvery  int // 0: none
+	loseOf     string
 	changes    int // statements that change something, since the start
 	conns      map[net.Conn]struct{}
 }
@@ -117,12 +118,12 @@ func (h *Hold) Await() { <-h.held }
 // Release lets the answer through.
 func (h *Hold) Release() { close(h.released) }
 
-// LoseAnswers does what LoseAnswer does to every n-th statement that changes something or commits, until
-// it is called with zero.
-func (p *Proxy) LoseAnswers(every int) {
+// LoseAnswers does what LoseAnswer does to every n-th statement that contains a text, and changes something or commits,
+// until it is called with zero.
+func (p *Proxy) LoseAnswers(every int, text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.loseEvery = every
+	p.loseEvery, p.loseOf = every, text
 }
 
 // CutAfterError passes on the ErrorResponse to the next statement that contains a text and then drops the
@@ -311,7 +312,7 @@ func (l *link) execute(text string) {
 		p.breakOff, l.left = "", p.breakAt
 	}
 	for _, verb := range []string{"INSERT", "UPDATE", "COMMIT", "WITH"} {
-		if p.loseEvery > 0 && strings.HasPrefix(strings.TrimSpace(text), verb) {
+		if p.loseEvery > 0 && strings.HasPrefix(strings.TrimSpace(text), verb) && strings.Contains(text, p.loseOf) {
 			p.changes++
 			if p.changes%p.loseEvery == 0 {
 				l.lose = true

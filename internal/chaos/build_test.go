@@ -37,10 +37,16 @@ var hooked = []patch{
 	{"db/db.go", "\t\treturn tx.Commit()\n", "\t\thooks.Reach(\"commit: before\")\n\t\tif err := tx.Commit(); err != nil {\n\t\t\treturn err\n\t\t}\n\t\thooks.Reach(\"commit: after\")\n\t\treturn nil\n"},
 }
 
-// killPoints are those of hooked.
-var killPoints = []string{
-	"refresh: before the answer", "revoke: before the statement", "revoke: before the answer",
-	"login: before the answer", "end: before the event", "commit: before", "commit: after",
+// killPoints are those of hooked that a server comes by. PostgreSQL records an end by the statement that makes it.
+func (d *database) killPoints() []string {
+	points := []string{
+		"refresh: before the answer", "revoke: before the statement", "revoke: before the answer",
+		"login: before the answer", "commit: before", "commit: after",
+	}
+	if d.name == sqlite {
+		points = append(points, "end: before the event")
+	}
+	return points
 }
 
 var builds struct {

@@ -193,9 +193,10 @@ func killServers(r *run) {
 // killAtAPoint has each server die of itself: in turns at one of the points that are seldom reached, and
 // in the middle of a refresh.
 func killAtAPoint(r *run, server, start int) []string {
-	at := killPoints[0] + "=20"
+	points := r.database.killPoints()
+	at := points[0] + "=20"
 	if start%2 == 0 {
-		seldom := killPoints[1:]
+		seldom := points[1:]
 		at = fmt.Sprintf("%s=1", seldom[(uint64(start/2+3*server)+r.seed)%uint64(len(seldom))])
 	}
 	return []string{"CHAOS_KILL=" + at}
@@ -230,23 +231,25 @@ func awaitKills(r *run) {
 		r.sleep(100*time.Millisecond, 200*time.Millisecond)
 	}
 	guests.Wait()
+	points := r.database.killPoints()
 	for i, count := range r.kills() {
-		r.Logf("killed %d times at %q", count, killPoints[i])
+		r.Logf("killed %d times at %q", count, points[i])
 		if count == 0 {
-			r.Errorf("nobody died at %q", killPoints[i])
+			r.Errorf("nobody died at %q", points[i])
 		}
 	}
 }
 
 // kills returns how many servers died at each of the points.
 func (r *run) kills() []int {
-	counts := make([]int, len(killPoints))
+	points := r.database.killPoints()
+	counts := make([]int, len(points))
 	for _, server := range r.servers {
 		log, err := os.ReadFile(server.log)
 		if err != nil {
 			r.Fatal(err)
 		}
-		for i, point := range killPoints {
+		for i, point := range points {
 			counts[i] += strings.Count(string(log), "killed at "+point+"\n")
 		}
 	}
@@ -269,9 +272,9 @@ func endConnections(r *run) {
 }
 
 func loseAnswers(r *run) {
-	r.database.loser.LoseAnswers(10)
+	r.database.loser.LoseAnswers(10, "")
 	r.sleep(5*time.Second, 5*time.Second)
-	r.database.loser.LoseAnswers(0)
+	r.database.loser.LoseAnswers(0, "")
 }
 
 func restartServers(r *run) {
@@ -399,7 +402,7 @@ func loseEachAnswer(r *run) {
 			guest.refresh(r.Context(), arrival{server: r.dice.IntN(len(r.servers))}, r.dice)
 			guest.me(r.Context(), arrival{})
 		}
-		r.database.loser.LoseAnswer("COMMIT") // of the end and its event
+		r.database.loser.LoseAnswer("SET revoked_at = new_now")
 		leaving.leave(r.Context(), arrival{}, r.dice, leaving.tokens, "")
 		r.database.loser.LoseAnswer("INSERT INTO sessions")
 	}
