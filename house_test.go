@@ -9,7 +9,7 @@ import (
 
 // Who may import whom. Tests may import anything.
 var mayImport = map[string][]string{
-	"latchkey":                       {"auth", "cli", "config", "db", "doctor", "graph", "telemetry", "web"},
+	"latchkey":                       {"auth", "cli", "config", "db", "doctor", "graph", "internal/tuning", "telemetry", "web"},
 	"latchkey/auth":                  {"internal/looks", "token"},
 	"latchkey/auth/authtest":         {"auth", "db", "internal/leaks"}, // for tests only
 	"latchkey/bench":                 {"auth", "bench/fill", "bench/flame", "bench/load", "db/dbtest", "graph/generated"},
@@ -37,6 +37,7 @@ var mayImport = map[string][]string{
 	"latchkey/internal/leaks":        {}, // for tests only
 	"latchkey/internal/looks":        {},
 	"latchkey/internal/stand":        {"db/dbtest", "internal/leaks"}, // for tests only
+	"latchkey/internal/tuning":       {},
 	"latchkey/token":                 {},
 	"latchkey/verify":                {"internal/looks", "token"},
 	"latchkey/telemetry":             {},

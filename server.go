@@ -25,6 +25,7 @@ import (
 	"latchkey/db"
 	"latchkey/doctor"
 	"latchkey/graph"
+	"latchkey/internal/tuning"
 	"latchkey/telemetry"
 	"latchkey/web"
 )
@@ -151,6 +152,7 @@ func versionName() string {
 // still in memory. A second signal ends the process at once. In production it does not start with what is unsafe, and says
 // all that is.
 func serve(ctx context.Context, getenv func(string) string) error {
+	tuning.Apply(getenv)
 	cfg, err := config.Load(getenv)
 	rules, rulesErr := settings(cfg)
 	err = errors.Join(err, rulesErr)
@@ -276,6 +278,7 @@ func settings(cfg config.Config) (auth.Settings, error) {
 		RefreshRetryWindow: cfg.RefreshRetryWindow,
 		SignUpClosed:       !cfg.SignUpOpen,
 		PasswordMinLength:  cfg.PasswordMinLength,
+		HashSlots:          tuning.Cores,
 		MaxSessions:        cfg.MaxSessions,
 		EventsTTL:          cfg.EventsTTL,
 		LoginLimit:         auth.Limit(cfg.LoginLimit),

@@ -36,6 +36,9 @@ type Settings struct {
 	SignUpClosed      bool
 	PasswordMinLength int // in code points
 
+	// HashSlots is how many passwords are hashed at once: as many as there are cores. It must be set.
+	HashSlots int
+
 	// MaxSessions is how many live sessions a user has at the most: one more ends the longest unused. Zero is
 	// no limit.
 	MaxSessions int
@@ -94,9 +97,9 @@ func New(store Store, keys *KeyRing, settings Settings, now func() time.Time, lo
 		settings:      settings,
 		now:           clock,
 		log:           log,
-		passwords:     newPasswordHasher(settings.PasswordMinLength),
+		passwords:     newPasswordHasher(settings.PasswordMinLength, settings.HashSlots),
 		refusals:      refusals,
-		crowd:         newCrowd(),
+		crowd:         newCrowd(settings.HashSlots),
 		accessTokens:  accessTokens,
 		confirmations: newConfirmations(),
 		ended:         ended,

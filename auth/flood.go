@@ -1,7 +1,6 @@
 package auth
 
 import (
-	"runtime"
 	"sync"
 	"time"
 
@@ -50,8 +49,7 @@ type crowd struct {
 	byAddress map[string]int
 }
 
-func newCrowd() *crowd {
-	cores := runtime.GOMAXPROCS(0)
+func newCrowd(cores int) *crowd {
 	return &crowd{byAddress: map[string]int{}, most: crowdPerCore * cores, mostOfOne: crowdPerCoreAddress * cores}
 }
 

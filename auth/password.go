@@ -6,7 +6,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"runtime"
 	"strings"
 	"sync/atomic"
 	"unicode/utf8"
@@ -29,7 +28,7 @@ const maxPasswordBytes = 1024
 // password has (NIST SP 800-63B-4 §3.1.1.2).
 const minLengthWithoutOwn = 8
 
-// passwordHasher hashes and checks passwords, as many at once as there are cores.
+// passwordHasher hashes and checks passwords, as many at once as it has slots.
 type passwordHasher struct {
 	minLength int
 	slots     *semaphore.Weighted
@@ -38,10 +37,10 @@ type passwordHasher struct {
 	waiting, running atomic.Int64
 }
 
-func newPasswordHasher(minLength int) *passwordHasher {
+func newPasswordHasher(minLength, slots int) *passwordHasher {
 	return &passwordHasher{
 		minLength: minLength,
-		slots:     semaphore.NewWeighted(int64(runtime.GOMAXPROCS(0))),
+		slots:     semaphore.NewWeighted(int64(slots)),
 		decoy:     newDecoy(),
 	}
 }

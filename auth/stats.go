@@ -3,7 +3,6 @@ package auth
 import (
 	"bytes"
 	"errors"
-	"runtime"
 	"sync/atomic"
 	"time"
 )
@@ -95,7 +94,7 @@ func (s *stats) countCleanUp(rows int, err error, now time.Time) {
 func (s *Service) Stats() Stats {
 	answer := Stats{
 		Refreshes: map[RefreshOutcome]uint64{}, Throttled: map[string]uint64{},
-		HashesRunning: int(s.passwords.running.Load()), HashesWaiting: int(s.passwords.waiting.Load()), HashSlots: runtime.GOMAXPROCS(0),
+		HashesRunning: int(s.passwords.running.Load()), HashesWaiting: int(s.passwords.waiting.Load()), HashSlots: s.settings.HashSlots,
 		ConfirmationsPending: s.confirmations.count(), CleanedUpRows: s.stats.cleanedUpRows.Load(),
 	}
 	for outcome, counter := range s.stats.refreshes {

@@ -3,6 +3,7 @@ package authtest
 
 import (
 	"log/slog"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -44,7 +45,7 @@ func Settings() auth.Settings {
 		Issuer: "https://auth.example.com", Audience: "https://api.example.com",
 		AccessTokenTTL: 5 * time.Minute, SessionIdleTTL: 7 * 24 * time.Hour, SessionTTL: 30 * 24 * time.Hour,
 		RefreshGrace: 10 * time.Second, RefreshRetryWindow: 24 * time.Hour,
-		PasswordMinLength: 15, MaxSessions: 100, EventsTTL: 90 * 24 * time.Hour,
+		PasswordMinLength: 15, HashSlots: runtime.GOMAXPROCS(0), MaxSessions: 100, EventsTTL: 90 * 24 * time.Hour,
 		LoginLimit: auth.Limit{Attempts: 10, Per: 15 * time.Minute}, LoginIPLimit: auth.Limit{Attempts: 100, Per: 15 * time.Minute},
 	}
 }
