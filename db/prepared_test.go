@@ -81,12 +81,12 @@ func TestStatementsArePreparedWhereNoPoolerStandsBetween(t *testing.T) {
 		{"with TLS", withTLS(server), db.PrepareAuto, true},
 		{"through a balancer", relay(t, server), db.PrepareAuto, true},
 		{"through a balancer with TLS", withTLS(relay(t, server)), db.PrepareAuto, true},
-		{"through PgBouncer", pooler.url, db.PrepareAuto, false},
-		{"through PgBouncer's Unix socket", pooler.socket, db.PrepareAuto, false},
-		{"through PgBouncer with TLS", withTLS(pooler.url), db.PrepareAuto, false},
-		{"through PgBouncer and a balancer", relay(t, pooler.url), db.PrepareAuto, false},
-		{"through PgBouncer in session mode", ofSessions.url, db.PrepareAuto, false},
-		{"through PgBouncer in session mode, on", ofSessions.url, db.PrepareOn, true},
+		{"through PgBouncer", pooler.URL, db.PrepareAuto, false},
+		{"through PgBouncer's Unix socket", bySocket(t, server, pooler.Folder, pooler.Port), db.PrepareAuto, false},
+		{"through PgBouncer with TLS", withTLS(pooler.URL), db.PrepareAuto, false},
+		{"through PgBouncer and a balancer", relay(t, pooler.URL), db.PrepareAuto, false},
+		{"through PgBouncer in session mode", ofSessions.URL, db.PrepareAuto, false},
+		{"through PgBouncer in session mode, on", ofSessions.URL, db.PrepareOn, true},
 		{"directly, off", server, db.PrepareOff, false},
 	} {
 		_, err := direct.Exec(`TRUNCATE noted`)
@@ -103,7 +103,7 @@ func TestStatementsArePreparedWhereNoPoolerStandsBetween(t *testing.T) {
 func TestThroughPgBouncerEachGetsTheAnswerToItsOwnQuestion(t *testing.T) {
 	database := dbtest.Postgres(t)
 	pooler := startPgBouncer(t, database, "pool_mode = transaction", "default_pool_size = 2")
-	stores := []*db.Store{openPreparing(t, pooler.url, db.PrepareAuto), openPreparing(t, pooler.url, db.PrepareAuto)}
+	stores := []*db.Store{openPreparing(t, pooler.URL, db.PrepareAuto), openPreparing(t, pooler.URL, db.PrepareAuto)}
 	direct := dbtest.Open(t, database)
 	spy(t, direct)
 	var clients sync.WaitGroup

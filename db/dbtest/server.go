@@ -9,7 +9,6 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"os/user"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -186,17 +185,12 @@ func (s *Server) command(program string, args ...string) (*exec.Cmd, error) {
 	cmd := exec.Command(program, args...)
 	cmd.Dir = s.folder
 	cmd.Env = append(os.Environ(), "LC_ALL=C", "PGOPTIONS=")
-	if os.Geteuid() != 0 {
-		return cmd, nil
+	account, err := Credential()
+	if err != nil || account == nil {
+		return cmd, err
 	}
-	account, err := user.Lookup("postgres")
-	if err != nil {
-		return nil, fmt.Errorf("PostgreSQL does not run as root: %w", err)
-	}
-	uid, _ := strconv.Atoi(account.Uid)
-	gid, _ := strconv.Atoi(account.Gid)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}}
-	return cmd, os.Chown(s.folder, uid, gid)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: account}
+	return cmd, os.Chown(s.folder, int(account.Uid), int(account.Gid))
 }
 
 func (s *Server) data() string { return filepath.Join(s.folder, "data") }

@@ -7,14 +7,8 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
-	"fmt"
-	"net"
 	"net/url"
-	"os"
-	"os/exec"
-	"os/user"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -177,65 +171,8 @@ func (d *database) poison(t *testing.T, kind, stream string, attributes map[stri
 // startPgBouncer starts one in transaction mode before a database and returns the URL through it.
 func startPgBouncer(t *testing.T, databaseURL string) string {
 	t.Helper()
-	program, err := exec.LookPath("pgbouncer")
-	if err != nil {
-		program = "/usr/sbin/pgbouncer"
-	}
-	if _, err := os.Stat(program); err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("PgBouncer is not installed")
-		}
-		t.Skip("PgBouncer is not installed here: run `make test`, or install it (Debian and Ubuntu: apt-get install pgbouncer)")
-	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	port := listener.Addr().(*net.TCPAddr).Port
-	_ = listener.Close()
-	folder, err := os.MkdirTemp("/tmp", "latchkey-pgbouncer-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(folder) })
-	to := mustParse(databaseURL)
-	settings := fmt.Sprintf("[databases]\n* = host=%s port=%s\n[pgbouncer]\nlisten_addr = 127.0.0.1\nlisten_port = %d\nunix_socket_dir =\n"+
-		"auth_type = any\npool_mode = transaction\ndefault_pool_size = 20\nmax_client_conn = 500\nserver_login_retry = 1\nlogfile = %s/log\n",
-		to.Hostname(), to.Port(), port, folder)
-	// auth_type=any logs in to the server as whom the settings name, and takes no name from the client.
-	settings = strings.Replace(settings, "port="+to.Port()+"\n", "port="+to.Port()+" user="+to.User.Username()+"\n", 1)
-	file := filepath.Join(folder, "pgbouncer.ini")
-	if err := os.WriteFile(file, []byte(settings), 0o644); err != nil {
-		t.Fatal(err)
-	}
-	attributes := &syscall.SysProcAttr{}
-	if os.Geteuid() == 0 { // which it refuses to run as
-		account, err := user.Lookup("postgres")
-		if err != nil {
-			t.Fatal(err)
-		}
-		uid, _ := strconv.Atoi(account.Uid)
-		gid, _ := strconv.Atoi(account.Gid)
-		if err := os.Chown(folder, uid, gid); err != nil {
-			t.Fatal(err)
-		}
-		attributes.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-	}
-	keep(t, func() *exec.Cmd {
-		cmd := exec.Command(program, "-q", file)
-		cmd.SysProcAttr = attributes
-		return cmd
-	})
-	through := withHost(databaseURL, fmt.Sprintf("127.0.0.1:%d", port))
-	pool := connect(t, through+"&binary_parameters=yes")
-	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
-		err := pool.Ping()
-		if err == nil {
-			return through
-		}
-		if time.Since(began) > 10*time.Second {
-			log, _ := os.ReadFile(filepath.Join(folder, "log"))
-			t.Fatalf("PgBouncer does not answer: %v\n%s", err, log)
-		}
-	}
+	pooler := dbtest.NewPgBouncer(t, databaseURL, "pool_mode = transaction", "default_pool_size = 20", "max_client_conn = 500")
+	keep(t, pooler.Command)
+	pooler.Await(t)
+	return pooler.URL
 }
