@@ -61,8 +61,8 @@ func (s *Service) KeepConfirming(ctx context.Context) {
 	}
 }
 
-// FlushConfirmations writes the confirmations gathered so far, and gathers those again that it could not
-// write. Errors: ErrUnavailable.
+// FlushConfirmations writes the confirmations gathered so far, and gathers them again where it could not. Those of sessions
+// that somebody else is changing are left out: the next use of their tokens confirms. Errors: ErrUnavailable.
 func (s *Service) FlushConfirmations(ctx context.Context) error {
 	gathered := slices.Collect(maps.Values(s.confirmations.take()))
 	err := s.store.Confirm(ctx, gathered)

@@ -2,7 +2,6 @@ package db
 
 import (
 	"context"
-	"strings"
 	"sync"
 	"time"
 
@@ -37,8 +36,9 @@ type batch[Question, Answer any] struct {
 	impatient *time.Timer
 
 	answered chan struct{}
-	answers  []Answer // valid once answered is closed, and err as well
+	answers  []Answer // valid once answered is closed, and err and panicked as well
 	err      error
+	panicked any
 }
 
 // answer returns the answer to a question. Errors: those of ask, of which some may be due to the questions of others.
@@ -60,6 +60,9 @@ func (b *batches[Question, Answer]) answer(ctx context.Context, question Questio
 	_, span := telemetry.Span(ctx, "batch")
 	defer span.End()
 	<-joined.answered // which the database's timeout bounds
+	if joined.panicked != nil {
+		panic(joined.panicked) // where it is recovered, as that of a lone question is
+	}
 	if joined.err != nil {
 		return answer, joined.err
 	}
@@ -88,9 +91,10 @@ func (b *batches[Question, Answer]) begin() {
 	b.gathering = nil
 	b.underWay++
 	go func() {
+		defer close(begun.answered)
+		defer b.over() // first, so that the next batch is under way while these answers are used
+		defer func() { begun.panicked = recover() }()
 		begun.answers, begun.err = b.ask(begun.ctx, begun.questions)
-		b.over() // first, so that the next batch is under way while these answers are used
-		close(begun.answered)
 	}()
 }
 
@@ -111,37 +115,4 @@ func (b *batches[Question, Answer]) over() {
 	if b.underWay == 0 && b.gathering != nil {
 		b.begin()
 	}
-}
-
-// padded returns the next power of two from a number of questions on: texts of statements that differ in their number of
-// parameters are few, so that each can stay prepared.
-func padded(count int) int {
-	size := 1
-	for size < count {
-		size *= 2
-	}
-	return size
-}
-
-// bySize returns the statements for every size that padded can return, up to maxBatch.
-func bySize(statement func(size int) string) map[int]string {
-	statements := map[int]string{}
-	for size := 1; size <= maxBatch; size *= 2 {
-		statements[size] = statement(size)
-	}
-	return statements
-}
-
-// arguments are those of the statement for several questions. The last one fills it up.
-func arguments[Question any](questions []Question, of func(Question) []any) []any {
-	var all []any
-	for i := range padded(len(questions)) {
-		all = append(all, of(questions[min(i, len(questions)-1)])...)
-	}
-	return all
-}
-
-// repeated returns a text so many times, with commas between.
-func repeated(text string, times int) string {
-	return strings.TrimSuffix(strings.Repeat(text+", ", times), ", ")
 }

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -264,6 +265,29 @@ func TestChangesThatFailTogetherAreMadeAlone(t *testing.T) {
 		events, err := store.Events(t.Context(), session.UserID, nil, 10)
 		check(t, err)
 		want(t, "events", len(events), 2)
+	}
+}
+
+func TestRotationsThatWereLateTogetherAreNotAcknowledgedAlone(t *testing.T) {
+	url := dbtest.Postgres(t)
+	proxy := dbtest.NewProxy(t, url)
+	_, sessions, _ := crowd(t, url, "", 20)
+	store, err := db.Open(t.Context(), db.Options{URL: proxy.URL(), Timeout: time.Second, Log: slog.New(slog.DiscardHandler)})
+	check(t, err)
+	t.Cleanup(func() { _ = store.Close() })
+	held := proxy.HoldAnswer("free AS (")
+	defer held.Release()
+	var unavailable atomic.Int32
+	atOnce(sessions, func(i int, session auth.NewSession) {
+		switch _, err := store.Rotate(t.Context(), rotation(session)); {
+		case errors.Is(err, auth.ErrUnavailable):
+			unavailable.Add(1)
+		case err != nil: // that it was not found would be taken for its own doing
+			t.Errorf("rotation %d: %v", i, err)
+		}
+	})
+	if count := unavailable.Load(); count < 2 {
+		t.Errorf("%d rotations were late", count)
 	}
 }
 

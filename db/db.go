@@ -89,7 +89,7 @@ func Connect(ctx context.Context, options Options) (*Store, error) {
 		return nil, fmt.Errorf("open database: %w", err)
 	}
 	store.sessionReads.ask, store.rotations, store.ends = store.readSessions, newRotations(store), newEnds(store)
-	store.confirmed = confirmation.togetherBySize(store.skipLocked())
+	store.confirmed = confirmationChange.textsBySize(store.skipLocked())
 	answering, cancel := context.WithTimeout(ctx, options.Timeout)
 	defer cancel()
 	if err := store.write.PingContext(answering); err != nil {
@@ -110,7 +110,12 @@ func (s *Store) Close() error {
 // do runs an operation, again where the database asks for it, within the store's timeout and whatever
 // becomes of the caller: one that hangs up would otherwise have lib/pq throw a connection away.
 func (s *Store) do(ctx context.Context, operation func(ctx context.Context) error) error {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.timeout)
+	return s.doWithin(ctx, s.timeout, operation)
+}
+
+// doWithin is do with another timeout.
+func (s *Store) doWithin(ctx context.Context, timeout time.Duration, operation func(ctx context.Context) error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
 	err := withRetry(ctx, operation)
 	if late := ctx.Err(); late != nil {
@@ -149,7 +154,8 @@ func (s *Store) inTransaction(operation func(ctx context.Context, tx queries) er
 	}
 }
 
-// inTurn has an operation wait until no other one of this server changes what has a key: a session or a bucket.
+// inTurn has an operation wait until no other one of this server, of those in turn, changes what has a key: a session or a
+// bucket.
 func (s *Store) inTurn(key any, operation func(context.Context) error) func(context.Context) error {
 	return func(ctx context.Context) error {
 		release, err := s.turns.take(ctx, key)

@@ -12,7 +12,7 @@ import (
 // name can reach another client's statement, which then runs instead, and nobody notices.
 type Prepare string
 
-// The ways to prepare. The zero value is PrepareAuto.
+// The ways to prepare. The zero value does as PrepareAuto.
 const (
 	PrepareAuto Prepare = "auto" // on connections that are shown to reach PostgreSQL itself
 	PrepareOn   Prepare = "on"   // on all: a pooler that is in between must keep clients' statements apart

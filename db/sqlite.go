@@ -43,7 +43,7 @@ func openSQLite(path string) (write, read *sqlx.DB, err error) {
 		_ = write.Close()
 		return nil, nil, err
 	}
-	readers := max(4, runtime.GOMAXPROCS(0))
+	readers := max(4, runtime.NumCPU())
 	read.SetMaxOpenConns(readers)
 	read.SetMaxIdleConns(readers)
 	return write, read, nil

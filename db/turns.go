@@ -5,8 +5,8 @@ import (
 	"sync"
 )
 
-// turns lets one change of a session, or of a budget of attempts, at a time reach the database, and has the others
-// wait without a connection. Those who ask for a row that somebody has locked would otherwise hold, between
+// turns lets one change of a session, or of a budget of attempts, at a time wait in the database for what it changes, and has
+// the others wait without a connection. Those that go together with others wait for no row, and take no turn. Those who ask for a row that somebody has locked would otherwise hold, between
 // them, the whole pool, and everybody else would wait with them; and under SERIALIZABLE all but one would fail.
 type turns struct {
 	mu   sync.Mutex

@@ -178,7 +178,7 @@ func (e *examination) prepares(ctx context.Context, cfg config.Config, store *db
 	case prepares:
 		e.add(Good, "database", "statements are prepared: no pooler stands between", "")
 	default:
-		e.add(Good, "database", "statements are not prepared: a pooler stands between", "")
+		e.add(Good, "database", "statements are not prepared: a pooler may stand between", "")
 	}
 }
 

@@ -30,9 +30,9 @@ var hooked = []patch{
 	{"auth/revoke.go", "\tstate, err := s.store.EndSession(ctx, end)\n", "\thooks.Reach(\"revoke: before the statement\")\n\tstate, err := s.store.EndSession(ctx, end)\n\thooks.Reach(\"revoke: before the answer\")\n"},
 	{"auth/signin.go", "import (\n", importHooks},
 	{"auth/signin.go", "\terr = s.store.CreateSession(", "\tdefer hooks.Reach(\"login: before the answer\")\n\terr = s.store.CreateSession("},
-	{"db/session_changes.go", "import (\n", importHooks},
-	{"db/session_changes.go", "\t\treturn record(ctx, on, c.event(change, row))\n", "\t\thooks.Reach(\"end: before the event\")\n\t\treturn record(ctx, on, c.event(change, row))\n"},
-	{"db/session_changes.go", "\t\treturn record(ctx, on, events...)\n", "\t\tif len(events) > 0 {\n\t\t\thooks.Reach(\"end: before the event\")\n\t\t}\n\t\treturn record(ctx, on, events...)\n"},
+	{"db/changes.go", "import (\n", importHooks},
+	{"db/changes.go", "\t\treturn record(ctx, on, c.event(change, row))\n", "\t\thooks.Reach(\"end: before the event\")\n\t\treturn record(ctx, on, c.event(change, row))\n"},
+	{"db/changes.go", "\t\treturn record(ctx, on, events...)\n", "\t\tif len(events) > 0 {\n\t\t\thooks.Reach(\"end: before the event\")\n\t\t}\n\t\treturn record(ctx, on, events...)\n"},
 	{"db/db.go", "import (\n", importHooks},
 	{"db/db.go", "\t\treturn tx.Commit()\n", "\t\thooks.Reach(\"commit: before\")\n\t\tif err := tx.Commit(); err != nil {\n\t\t\treturn err\n\t\t}\n\t\thooks.Reach(\"commit: after\")\n\t\treturn nil\n"},
 }

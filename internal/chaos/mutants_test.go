@@ -84,10 +84,9 @@ func cachedSession(ctx context.Context, store Store, id uuid.UUID) (*SessionStat
 	}, {
 		rule: "the end of a session commits whatever becomes of the request that found reuse",
 		patches: []patch{
-			{"db/session_changes.go", "import (\n", "import (\n\t\"errors\"\n"},
-			{"db/session_changes.go", "\t\treturn record(ctx, on, c.event(change, row))\n", "\t\t_ = record(ctx, on, c.event(change, row))\n\t\treturn errRefused\n"},
-			{"db/session_changes.go", "\t})))\n\tif err != nil {\n", "\t})))\n\tif err != nil && !errors.Is(err, errRefused) {\n"},
-			{"db/session_changes.go", "// changes make", "var errRefused = errors.New(\"the request is refused\")\n\n// changes make"},
+			{"db/changes.go", "\t\treturn record(ctx, on, c.event(change, row))\n", "\t\t_ = record(ctx, on, c.event(change, row))\n\t\treturn errRefused\n"},
+			{"db/changes.go", "\t})))\n\tif err != nil {\n", "\t})))\n\tif err != nil && !errors.Is(err, errRefused) {\n"},
+			{"db/changes.go", "// changes make", "var errRefused = errors.New(\"the request is refused\")\n\n// changes make"},
 		},
 		scenario: "a patient thief", database: sqlite, breaks: history.OneAtATime,
 	}, {
