@@ -54,7 +54,7 @@ release: ## build what is published of a version, in dist/ or DIST; VERSION=… 
 passwords: ## fetch the list of common passwords anew, at the version of auth/passwords/package.json
 	scripts/passwords.sh
 
-bench: ## measure the server beside what this machine can do, and a large database: a quarter of an hour; BENCH=-help says what else
+bench: ## measure the server beside what this machine can do, and a large database: a quarter of an hour; BENCH='-plan growth' measures something else, BENCH=-help says what
 	@scripts/databases.sh
 	go run ./bench $(BENCH)
 	$(if $(BENCH),,go test ./bench/scale -run '^$$' -bench . -benchtime 1x -timeout 40m)
@@ -66,9 +66,10 @@ benchstat: ## compare the benchmarks of packages with those of another version's
 		(cd "$$folder" && go test -run '^$$' -bench . -benchmem -count 10 $(BENCHED)) >"$$results/$$version" || exit 1; \
 	done && go run $(BENCHSTAT) "$$results/before" "$$results/after" && rm -r "$$results"
 
-soak: ## break everything for as long as it takes, about three quarters of an hour, and print a table; SEED=n repeats one
+soak: ## break everything for as long as it takes, about two hours of which one watches memory, and print a table; SEED=n repeats one
 	@scripts/databases.sh soak
 	@scripts/node.sh
+	go run ./bench -plan mix -duration 65m -rate 500 -users 100000
 	go test ./examples -v -run TestTheExamplesKeep -soak -parallel 3 -timeout 30m
 	go test ./web -v -run TestTheTimeOfAnAnswer -soak -timeout 20m
 	go test ./internal/chaos -v -soak -parallel 2 -timeout 90m $(if $(SEED),-seed $(SEED))

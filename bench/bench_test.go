@@ -53,7 +53,7 @@ func TestAllOperationsAndLimitsAreMeasured(t *testing.T) {
 	}
 	for _, number := range []int{1, 2, 4711, 2_000_000, fill.FirstExtra + 500_000} {
 		var got string
-		if err := b.database.QueryRow(`SELECT lpad(($1::bigint * 2654435761 % 4294967296)::text, 32, '0')::uuid`, number).Scan(&got); err != nil {
+		if err := b.database.QueryRow(`SELECT `+fill.SessionIDOf("$1::bigint"), number).Scan(&got); err != nil {
 			t.Fatal(err)
 		}
 		if got != fill.SessionID(number) {

@@ -54,18 +54,18 @@ func (c *connection) post(operation []byte, authorization, want string) ([]byte,
 	body := c.response.Body()
 	switch {
 	case c.response.StatusCode() != fasthttp.StatusOK:
-		return nil, &load.Failure{Code: "HTTP_" + strconv.Itoa(c.response.StatusCode()), Detail: start(body)}
+		return nil, &load.Failure{Code: "HTTP_" + strconv.Itoa(c.response.StatusCode()), Detail: excerpt(body)}
 	case bytes.Contains(body, []byte(`"errors"`)) || !bytes.Contains(body, []byte(want)):
 		code := member(body, "code")
 		if code == "" {
 			code = "OTHER_ANSWER"
 		}
-		return nil, &load.Failure{Code: code, Detail: start(body)}
+		return nil, &load.Failure{Code: code, Detail: excerpt(body)}
 	}
 	return body, nil
 }
 
-func start(body []byte) string { return string(body[:min(len(body), 300)]) }
+func excerpt(body []byte) string { return string(body[:min(len(body), 300)]) }
 
 // member returns the first string of a name in an answer, which has no character that JSON would write otherwise, or
 // nothing.

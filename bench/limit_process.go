@@ -10,7 +10,8 @@ import (
 )
 
 // What the machine can do at best is measured in processes of their own, as the server is one: this program, started again
-// with arguments that -help does not mention.
+// with arguments that -help does not mention. They have Go's settings as they come, as those had that the targets were set
+// by; the server chooses its own (internal/tuning).
 const hiddenArgument = "limit"
 
 // hidden returns what such a process is for, and whether this is one.

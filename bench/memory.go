@@ -45,7 +45,7 @@ func (b *bench) watchMemory(done <-chan struct{}) []memorySample {
 
 // heapOf asks a server for its metrics, or returns 0 where it has none.
 func heapOf(s *server) int64 {
-	response, err := http.Get("http://" + s.metrics + "/metrics")
+	response, err := (&http.Client{Timeout: sampleEvery}).Get("http://" + s.metrics + "/metrics")
 	if err != nil {
 		return 0
 	}

@@ -148,7 +148,7 @@ func (a asking) Do() (string, error) { return a.do(a.walker) }
 func askMe(w *walker) (string, error)      { return w.me(w.turn()) }
 func askRefresh(w *walker) (string, error) { return w.refresh(w.turn()) }
 
-// askLogin signs the users in who have no session of a walker.
+// askLogin signs the next user in, in turns all of them.
 func askLogin(next func() string) func(*walker) (string, error) {
 	return func(w *walker) (string, error) {
 		_, err := w.login(next())

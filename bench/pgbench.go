@@ -24,8 +24,8 @@ func (b *bench) rows(count int) rows {
 	return rows{perClient, max(fill.SessionsPerUser*b.users/(perClient*pgbenchClients), 1)}
 }
 
-// setID has :id be that of the session :n, as package fill computes it.
-const setID = `\set id :n * 2654435761 % 4294967296` + "\n"
+// setID returns what has :id be that of the session :n, as package fill computes it.
+func setID() string { return `\set id ` + fill.Scrambled(":n") + "\n" }
 
 // pgbenchRead reads any session as me does.
 func (b *bench) pgbenchRead(of rows) (figures, error) {
@@ -38,7 +38,7 @@ func (b *bench) pgbenchRead(of rows) (figures, error) {
 		return figures{}, err
 	}
 	head := fmt.Sprintf(`\set n 1 + random(0, %d) * %d`+"\n", of.perClient*pgbenchClients-1, of.stride)
-	f, _, err := b.pgbench(head+setID+text, values, "-T", b.seconds())
+	f, _, err := b.pgbench(head+setID()+text, values, "-T", b.seconds())
 	return f, err
 }
 
@@ -62,7 +62,7 @@ func (b *bench) pgbenchRotate(of rows) (figures, error) {
 \set turn :turn + 1
 `, of.perClient, of.stride)
 	values["turn"] = "0"
-	f, transactions, err := b.pgbench(head+setID+text, values, "-T", b.seconds())
+	f, transactions, err := b.pgbench(head+setID()+text, values, "-T", b.seconds())
 	if err != nil {
 		return f, err
 	}
@@ -94,13 +94,13 @@ func (b *bench) pgbenchRevoke() (figures, error) {
 \set turn :turn + 1
 `, from, pgbenchClients)
 	values["turn"] = "0"
-	f, transactions, err := b.pgbench(head+setID+text, values, "-t", strconv.Itoa(perClient))
+	f, transactions, err := b.pgbench(head+setID()+text, values, "-t", strconv.Itoa(perClient))
 	if err != nil {
 		return f, err
 	}
 	var revoked int
 	err = b.database.QueryRowContext(b.ctx, `SELECT COUNT(*) FROM sessions WHERE user_id = $1 AND revoked_at IS NOT NULL AND id IN (
-		SELECT lpad((n * 2654435761 % 4294967296)::text, 32, '0')::uuid FROM generate_series($2::bigint, $3) AS n)`,
+		SELECT `+fill.SessionIDOf("n")+` FROM generate_series($2::bigint, $3) AS n)`,
 		b.ownerID, from, from+perClient*pgbenchClients-1).Scan(&revoked)
 	if err == nil && revoked != transactions {
 		err = fmt.Errorf("pgbench: of %d revokes, %d ended a session", transactions, revoked)

@@ -2,8 +2,6 @@ package main
 
 import "fmt"
 
-func init() { plans["mix"] = planMix }
-
 // planMix asks for the mix once, and watches the servers' memory.
 func planMix(b *bench) error {
 	if err := b.prepare(); err != nil {

@@ -14,8 +14,6 @@ import (
 	"latchkey/bench/flame"
 )
 
-func init() { plans["profile"] = planProfile }
-
 // profiler is added to the product's program, which has nothing of the kind itself.
 //
 //go:embed _profiler/profiler.go
@@ -48,11 +46,9 @@ func planProfile(b *bench) error {
 			return err
 		}
 		b.report.doing("profiling %s for %s", name, b.duration)
-		go func() {
-			time.Sleep(b.warmUp)
-			_ = b.servers[0].cmd.Process.Signal(syscall.SIGUSR1)
-		}()
+		begins := time.AfterFunc(b.warmUp, func() { _ = b.servers[0].cmd.Process.Signal(syscall.SIGUSR1) })
 		f, err := b.measure(clients, b.rate)
+		begins.Stop()
 		_ = b.servers[0].cmd.Process.Signal(syscall.SIGUSR2)
 		closeAll(clients)
 		if err != nil {

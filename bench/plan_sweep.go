@@ -7,12 +7,6 @@ import (
 	"latchkey/bench/fill"
 )
 
-func init() {
-	plans["growth"] = planGrowth
-	plans["servers"] = planServers
-	plans["connections"] = planConnections
-}
-
 // step measures the chosen operations, and what else there is to, under one of several conditions.
 func (b *bench) step(connections int, more ...part) error {
 	var parts []part
@@ -28,7 +22,6 @@ func planGrowth(b *bench) error {
 	for i, sessions := range b.sweep {
 		users := sessions / fill.SessionsPerUser
 		if i == 0 {
-			b.starts = 0
 			if err := b.prepare(); err != nil {
 				return err
 			}
@@ -94,9 +87,6 @@ func (r *report) showSweep(unit string, by func(*measurement) int) {
 			names = append(names, m.Name)
 		}
 		under := by(m)
-		if under == 0 {
-			under = m.Sessions
-		}
 		label := strings.TrimSuffix(thousands(float64(under)), ".0") + " " + unit
 		if under == 1 {
 			label = strings.TrimSuffix(label, "s")

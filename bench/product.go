@@ -78,7 +78,7 @@ func serverEnvironment(databaseURL string) []string {
 	return []string{
 		"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), "TMPDIR=" + os.TempDir(),
 		"MODE=development", "DATABASE_URL=" + databaseURL, "SECRET=" + strings.Repeat("bench", 8),
-		"PUBLIC_URL=http://localhost:8080", "LOGIN_LIMIT=off", "LOGIN_IP_LIMIT=off", "ACCESS_TOKEN_TTL=1h",
+		"PUBLIC_URL=http://localhost:8080", "LOGIN_LIMIT=off", "LOGIN_IP_LIMIT=off", "ACCESS_TOKEN_TTL=24h", "MAX_SESSIONS=1000",
 	}
 }
 

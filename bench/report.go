@@ -70,7 +70,7 @@ func newReport(s *settings, output io.Writer) *report {
 		output: output,
 		Settings: map[string]any{
 			"plan": s.plan, "operations": s.operations, "users": s.users, "people": s.people, "duration": s.duration.String(), "warmUp": s.warmUp.String(),
-			"runs": s.runs, "rate": s.rate, "requests": s.requests, "connections": s.connections, "servers": s.servers, "sweep": s.sweep, "env": s.env, "postgres": s.postgres,
+			"runs": s.runs, "rate": s.rate, "requests": s.requests, "connections": s.connections, "servers": s.serverCount, "sweep": s.sweep, "env": s.env, "postgres": s.postgres,
 		},
 	}
 }

@@ -27,7 +27,7 @@ type settings struct {
 	requests int
 
 	connections int
-	servers     int
+	serverCount int
 	sweep       []int // sizes, servers or connections, by plan
 
 	limits bool
@@ -71,7 +71,9 @@ Flags:
 
 var (
 	allOperations = []string{"me", "refresh", "revoke", "login", "mix", "beside"}
-	plans         = map[string]func(*bench) error{}
+	plans         = map[string]func(*bench) error{
+		"all": planAll, "growth": planGrowth, "servers": planServers, "connections": planConnections, "mix": planMix, "profile": planProfile,
+	}
 )
 
 // parse reads the command line. Where that asks for help it writes it, and returns flag.ErrHelp.
@@ -90,7 +92,7 @@ func parse(args []string, output io.Writer) (*settings, error) {
 	flags.Float64Var(&s.rate, "rate", 0, "how `many` requests fall due a second, whatever becomes of the ones before; 0: a connection sends the next one after an answer")
 	flags.IntVar(&s.requests, "requests", 0, "how `many` requests a run has at the most; 0: as many as its time allows")
 	flags.IntVar(&s.connections, "connections", 0, "how `many` connections; 0: 16, and 64 in the plan mix")
-	flags.IntVar(&s.servers, "servers", 1, "how `many` servers share the database, from 1 to 4")
+	flags.IntVar(&s.serverCount, "servers", 1, "how `many` servers share the database, from 1 to 4")
 	sweep := flags.String("sweep", "", "the `numbers` that the plans growth, servers and connections go through, with commas between")
 	flags.BoolVar(&s.limits, "limits", true, "measure what the machine can do at best, too")
 	flags.IntVar(&s.starts, "starts", 7, "how `many` starts are timed; 0: none")
@@ -156,7 +158,7 @@ func (s *settings) complete(rest []string, operations, sweep string) error {
 			s.sweep = append(s.sweep, number)
 		}
 	}
-	most := s.servers
+	most := s.serverCount
 	if s.plan == "servers" {
 		most = slices.Max(s.sweep)
 	}
@@ -184,6 +186,9 @@ func (s *settings) complete(rest []string, operations, sweep string) error {
 	}
 	// Each connection walks sessions of its own.
 	s.people = min(max(s.people, s.mostConnections()), s.users-1)
+	if s.people < s.mostConnections() {
+		return fmt.Errorf("-users: no fewer than %d, for as many connections", s.mostConnections()+1)
+	}
 	if s.source == "" {
 		module, err := exec.Command("go", "env", "GOMOD").Output()
 		if err != nil {

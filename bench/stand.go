@@ -38,33 +38,36 @@ type bench struct {
 }
 
 // newBench builds the product and starts a PostgreSQL, without anything in it.
-func newBench(ctx context.Context, s *settings, output io.Writer) (b *bench, err error) {
-	b = &bench{settings: s, ctx: ctx, report: newReport(s, output), busy: loadAverages()}
-	defer func() {
-		if err != nil {
-			b.close()
-		}
-	}()
-	if b.folder, err = os.MkdirTemp("", "latchkey-bench-"); err != nil {
+func newBench(ctx context.Context, s *settings, output io.Writer) (*bench, error) {
+	b := &bench{settings: s, ctx: ctx, report: newReport(s, output), busy: loadAverages()}
+	if err := b.open(); err != nil {
+		b.close()
 		return nil, err
 	}
+	return b, nil
+}
+
+func (b *bench) open() (err error) {
+	if b.folder, err = os.MkdirTemp("", "latchkey-bench-"); err != nil {
+		return err
+	}
 	b.report.doing("building the server")
-	if b.program, err = build(ctx, s.source, b.folder, "latchkey", s.laidOver()); err != nil {
-		return nil, err
+	if b.program, err = build(b.ctx, b.source, b.folder, "latchkey", b.laidOver()); err != nil {
+		return err
 	}
 	b.report.doing("starting PostgreSQL")
 	settings := append([]string{
 		"log_line_prefix = '%p '",
 		"shared_preload_libraries = 'pg_stat_statements'",            // which costs something only while it counts:
 		"pg_stat_statements.track = 'none'", "compute_query_id = on", // of statements that are prepared before, too
-	}, s.postgres...)
+	}, b.settings.postgres...)
 	if b.postgres, err = dbtest.Start(true, settings...); err != nil {
-		return nil, fmt.Errorf("PostgreSQL, with its contributed modules and pgbench, must be installed: %w", err)
+		return fmt.Errorf("PostgreSQL, with its contributed modules and pgbench, must be installed: %w", err)
 	}
 	if b.database, err = sql.Open("postgres", b.postgres.URL()); err != nil {
-		return nil, err
+		return err
 	}
-	return b, b.report.describe(b)
+	return b.report.describe(b)
 }
 
 // close ends all that was started.
@@ -109,8 +112,8 @@ func (b *bench) prepare() error {
 	if err := b.grow(1, b.users); err != nil {
 		return err
 	}
-	if b.settings.servers > 1 {
-		if err := b.startServers(b.settings.servers); err != nil {
+	if b.serverCount > 1 {
+		if err := b.startServers(b.serverCount); err != nil {
 			return err
 		}
 	}

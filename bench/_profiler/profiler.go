@@ -18,7 +18,10 @@ func init() {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, syscall.SIGUSR1, syscall.SIGUSR2)
 	go func() {
-		for range signals {
+		for signal := range signals {
+			if signal != syscall.SIGUSR1 { // the run was over before its warm-up was
+				continue
+			}
 			file, err := os.Create(path + ".part")
 			if err == nil {
 				err = pprof.StartCPUProfile(file)

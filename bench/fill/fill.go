@@ -23,13 +23,20 @@ type Users struct {
 	Now          time.Time
 }
 
-// scrambled turns numbers into others, each into one of its own, so that ids that follow each other are nowhere near each
-// other in an index. PostgreSQL and pgbench can compute it as well.
-const scrambled = `%s * 2654435761 %% 4294967296`
+const multiplier, modulus = 2654435761, 1 << 32
+
+// Scrambled returns an expression of SQL, and of pgbench, that turns numbers into others, each into one of its own, so that
+// ids that follow each other are nowhere near each other in an index.
+func Scrambled(number string) string {
+	return fmt.Sprintf(`%s * %d %% %d`, number, multiplier, modulus)
+}
+
+// SessionIDOf is the id of a session by an SQL expression of its number.
+func SessionIDOf(number string) string { return id(number, sessionSeries) }
 
 // id is an SQL expression of the id that a number has in the series of ids that begin with a digit.
 func id(number string, digit int) string {
-	return fmt.Sprintf(`lpad((`+scrambled+`)::text, 32, '%d')::uuid`, number, digit)
+	return fmt.Sprintf(`lpad((%s)::text, 32, '%d')::uuid`, Scrambled(number), digit)
 }
 
 // The series of ids.
@@ -45,7 +52,7 @@ func SessionID(number int) string { return idOf(number, "0") }
 func UserID(number int) string { return idOf(number, "1") }
 
 func idOf(number int, digit string) string {
-	text := fmt.Sprint(int64(number) * 2654435761 % 4294967296)
+	text := fmt.Sprint(int64(number) * multiplier % modulus)
 	for len(text) < 32 {
 		text = digit + text
 	}

@@ -4,6 +4,7 @@ package scale
 import (
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -17,7 +18,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jmoiron/sqlx"
+	"golang.org/x/sync/errgroup"
 
 	"latchkey/auth"
 	"latchkey/auth/authtest"
@@ -63,6 +66,16 @@ func (s *statements) reset() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.seen = map[string]bool{}
+}
+
+// together reports whether there was a statement with a text for several sessions.
+func (s *statements) together(text string) bool {
+	for statement := range s.seen {
+		if strings.Contains(statement, text) && (strings.Contains(statement, "? UNION ALL SELECT ?") || strings.Contains(statement, "IN (?, ?")) {
+			return true
+		}
+	}
+	return false
 }
 
 var wholeTable = regexp.MustCompile(`Seq Scan on (users|sessions|events|throttles)`)
@@ -188,6 +201,29 @@ func BenchmarkAMillionUsers(b *testing.B) {
 			check(err)
 			check(service.EnableUser(b.Context(), actor, someone.ID))
 			check(service.SetRole(b.Context(), actor, someone.ID, auth.RoleAdmin))
+		}},
+		{"many at once", func() { // those of nobody are looked for as others are
+			var group errgroup.Group
+			for range 100 {
+				group.Go(func() error {
+					_, read := store.Session(b.Context(), uuid.New())
+					_, rotated := store.Rotate(b.Context(), auth.Rotation{SessionID: uuid.New(), Now: clock.Now(), IdleExpiresAt: clock.Now()})
+					_, ended := store.EndSession(b.Context(), auth.SessionEnd{SessionID: uuid.New(), Reason: auth.Revoked, Now: clock.Now(), Mark: uuid.New()})
+					for _, err := range []error{read, rotated, ended} {
+						if !errors.Is(err, auth.ErrNotFound) {
+							return fmt.Errorf("got %v", err)
+						}
+					}
+					return nil
+				})
+			}
+			check(group.Wait())
+			check(store.Confirm(b.Context(), make([]auth.Confirmation, 40)))
+			for _, of := range []string{"IN (?, ?", "refresh_generation + 1", "revocation_id", "confirmed_generation ="} {
+				if !log.together(of) {
+					b.Errorf("no statement with %q was for several", of)
+				}
+			}
 		}},
 		{"the clean-up", func() {
 			_, err := store.CleanUp(b.Context(), auth.Old{}, 500)
