@@ -8,7 +8,7 @@ import (
 	"runtime/metrics"
 )
 
-// heapFloor is the heap in bytes up to which nothing is collected. A server holds about 9 MB when nobody signs in, and to
+// heapFloor is the heap in bytes below which little is collected. A server holds about 9 MB when nobody signs in, and to
 // collect at twice that takes a tenth of the processor.
 const heapFloor = 32 << 20
 
@@ -20,7 +20,8 @@ var Cores = runtime.GOMAXPROCS(0)
 func Apply(getenv func(string) string) {
 	// A hash keeps its thread busy, and Go looks for answers from the network between other work, or every 10 ms. With as
 	// many threads again the system has the one that waits for a socket run at once. But not where a container may use
-	// less than the machine has: its share would be used up the sooner, and then all stands still.
+	// less than the machine has: its share would be used up the sooner, and then all stands still. From here on Go does not
+	// follow a limit that is set while the server runs.
 	if getenv("GOMAXPROCS") == "" && Cores == runtime.NumCPU() {
 		runtime.GOMAXPROCS(2 * Cores)
 	}
@@ -29,8 +30,8 @@ func Apply(getenv func(string) string) {
 	}
 }
 
-// collectAboveFloor has the heap collected at twice what it holds, and not below the floor, from now on: it sets GOGC again
-// whenever the heap was collected. GOMEMLIMIT alone would not do. Where that decides, Go gives memory back before it takes
+// collectAboveFloor has the heap collected at twice what it holds, or at the floor if that is more, from now on: it sets GOGC
+// again whenever the heap was collected. GOMEMLIMIT alone would not do. Where that decides, Go gives memory back before it takes
 // more, and a hash takes a fifth longer.
 func collectAboveFloor(percent int) {
 	if wanted := percentToFloor(); wanted != percent { // to set it holds up everything for a moment
@@ -41,10 +42,11 @@ func collectAboveFloor(percent int) {
 	runtime.AddCleanup(collected, collectAboveFloor, percent)
 }
 
-// percentToFloor returns how much larger, in whole hundreds of a percent, than what it holds the heap may grow.
+// percentToFloor returns how many percent of what it holds the heap may grow by.
 func percentToFloor() int {
 	held := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	metrics.Read(held)
-	const least = 4 << 20 // before the first collection, none is known
-	return max(1, int(heapFloor/max(least, held[0].Value.Uint64()))-1) * 100
+	live := max(held[0].Value.Uint64(), 4<<20) // before the first collection, none is known
+	percent := int(100*heapFloor/live) - 100
+	return max(percent-percent%50, 100) // in steps, so that it is seldom another one
 }
