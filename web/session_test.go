@@ -139,9 +139,13 @@ func TestMeIsOneQueryAndRefreshTokenOneStatement(t *testing.T) {
 		}), 1)
 		want(t, "refreshToken", count(t, s, func() { tokens = s.refresh(t, tokens.RefreshToken) }), 1)
 		want(t, "refreshToken, forged", count(t, s, func() { s.refresh(t, tokens.RefreshToken[:len(tokens.RefreshToken)-4]+"AAAA") }), 0)
+		ends := 1 // which records the end as well, where the database can change two tables at once
+		if strings.HasPrefix(s.databaseURL, "sqlite:") {
+			ends = 2
+		}
 		want(t, "revokeSession", count(t, s, func() {
 			s.ask(t, `mutation { revokeSession { revoked } }`, nil, tokens.AccessToken)
-		}), 1+2)
+		}), 1+ends)
 		want(t, "revokeSession by refresh token", count(t, s, func() {
 			s.ask(t, `mutation ($t: String) { revokeSession(input: {refreshToken: $t}) { revoked } }`, map[string]any{"t": tokens.RefreshToken}, "")
 		}), 1)
