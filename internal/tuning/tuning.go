@@ -32,7 +32,7 @@ func Apply(getenv func(string) string) {
 
 // collectAboveFloor has the heap collected at twice what it holds, or at the floor if that is more, from now on: it sets GOGC
 // again whenever the heap was collected. GOMEMLIMIT alone would not do. Where that decides, Go gives memory back before it takes
-// more, and a hash takes a fifth longer.
+// more, and up to a quarter fewer hashes are made.
 func collectAboveFloor(percent int) {
 	if wanted := percentToFloor(); wanted != percent { // to set it holds up everything for a moment
 		debug.SetGCPercent(wanted)
