@@ -26,6 +26,7 @@ type countingLog struct {
 
 	mu    sync.Mutex
 	count int
+	then  func(nth int) // or nil; called without the lock
 }
 
 func (l *countingLog) Enabled(context.Context, slog.Level) bool { return true }
@@ -39,10 +40,21 @@ func (l *countingLog) Handle(_ context.Context, record slog.Record) error {
 	})
 	if strings.Contains(said, l.text) {
 		l.mu.Lock()
-		defer l.mu.Unlock()
 		l.count++
+		nth, then := l.count, l.then
+		l.mu.Unlock()
+		if then != nil {
+			then(nth)
+		}
 	}
 	return nil
+}
+
+// each has something done at each of what is counted from now on, from 1, or nothing.
+func (l *countingLog) each(then func(nth int)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.count, l.then = 0, then
 }
 
 func (l *countingLog) counted() int {
@@ -102,6 +114,59 @@ func TestSessionsThatAreReadAtOnceAreReadTogetherAndNoneForAnother(t *testing.T)
 			t.Errorf("400 readings were %d statements", statements)
 		}
 	})
+}
+
+func TestWhatPanicsInABatchPanicsInAllWhoAskedAndInNobodyAfterwards(t *testing.T) {
+	for name, test := range map[string]struct {
+		statement string
+		ask       func(context.Context, *db.Store, auth.NewSession) error
+	}{
+		"readings": {"FROM sessions JOIN", func(ctx context.Context, store *db.Store, session auth.NewSession) error {
+			_, err := store.Session(ctx, session.ID)
+			return err
+		}},
+		"rotations": {"UPDATE sessions", func(ctx context.Context, store *db.Store, session auth.NewSession) error {
+			_, err := store.Rotate(ctx, rotation(session))
+			return err
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dbtest.Each(t, func(t *testing.T, url string) {
+				store, sessions, log := crowd(t, url, test.statement, 80)
+				firstIsUnderWay, othersAsked := make(chan struct{}), make(chan struct{})
+				log.each(func(nth int) {
+					if nth == 1 {
+						close(firstIsUnderWay)
+						<-othersAsked // so that they cannot ask alone
+						return
+					}
+					panic("the log is broken")
+				})
+				first := make(chan error, 1)
+				go func() { first <- test.ask(t.Context(), store, sessions[0]) }()
+				<-firstIsUnderWay
+				var panics atomic.Int32
+				atOnce(sessions[1:], func(i int, session auth.NewSession) {
+					defer func() {
+						if recover() == "the log is broken" {
+							panics.Add(1)
+						}
+					}()
+					t.Errorf("%d was answered: %v", i, test.ask(t.Context(), store, session))
+				})
+				close(othersAsked)
+				check(t, <-first)
+				want(t, "panics", int(panics.Load()), len(sessions)-1)
+
+				log.each(nil)
+				atOnce(sessions[1:], func(i int, session auth.NewSession) {
+					if err := test.ask(t.Context(), store, session); err != nil {
+						t.Errorf("%d afterwards: %v", i, err)
+					}
+				})
+			})
+		})
+	}
 }
 
 func TestWhoComesAloneWaitsForNobody(t *testing.T) {
