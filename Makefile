@@ -21,7 +21,7 @@ test: ## run the tests, on SQLite and PostgreSQL and in a browser, which are ins
 	@scripts/node.sh
 	@scripts/promtool.sh
 	go test $$(go list ./... | grep -v -e /chaos$$ -e /verify$$ -e /clients$$ -e /examples$$)
-	go test -p 1 -parallel 5 ./clients ./examples # which wait most of the time, for tokens to expire
+	go test -p 1 -parallel 4 ./clients ./examples # which wait most of the time, for tokens to expire
 	go test -p 1 ./verify ./internal/chaos # by themselves: they need the machine
 
 check: ## all that must hold before a commit lands: format, vet, staticcheck, races, generated files, fuzzing

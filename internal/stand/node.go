@@ -64,7 +64,8 @@ func findChromium() (path string, ok bool) {
 	if path := os.Getenv("CHROMIUM"); path != "" {
 		return path, true
 	}
-	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"} {
+	// The first, which Debian has, is the one that scripts/node.sh installs there.
+	for _, name := range []string{"chromium-headless-shell", "chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"} {
 		if path, err := exec.LookPath(name); err == nil {
 			return path, true
 		}
