@@ -3,8 +3,8 @@ BENCHSTAT = golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 BENCHED = ./db ./graph ./web
 FUZZTIME = 5s
 
-# Hashing a password is one goroutine and some megabytes, and takes three times as long under the race detector.
-NO_RACE = -gcflags=golang.org/x/crypto/argon2=-race=false
+# Other people's code that takes the race detector longest: a hash is one goroutine, and SQLite, in Go, a minute to compile.
+NO_RACE = -gcflags=golang.org/x/crypto/argon2=-race=false -gcflags=modernc.org/...=-race=false
 
 # Where scripts/node.sh puts a Node.js that is new enough, if the system's is not.
 export PATH := $(CURDIR)/.tools/node_modules/node/bin:$(PATH)
