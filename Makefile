@@ -20,7 +20,7 @@ test: ## run the tests, on SQLite and PostgreSQL and in a browser, which are ins
 	@scripts/databases.sh
 	@scripts/node.sh
 	@scripts/promtool.sh
-	go test $$(go list ./... | grep -v -e /chaos$$ -e /verify$$ -e /clients$$ -e /examples$$)
+	go test ./web ./auth $$(go list ./... | grep -v -e /chaos$$ -e /verify$$ -e /clients$$ -e /examples$$) # the longest first
 	go test -p 1 -parallel 4 ./clients ./examples # which wait most of the time, for tokens to expire
 	go test -p 1 ./verify ./internal/chaos # by themselves: they need the machine
 
