@@ -7,6 +7,11 @@ FUZZTIME = 5s
 # Only packages without generic functions: the linker may take theirs for all, those of sync.Map too, and then sees races in everything.
 NO_RACE = -gcflags=golang.org/x/crypto/argon2=-race=false -gcflags=modernc.org/sqlite/lib=-race=false
 
+# What takes longest begins first, or it comes last and has the machine to itself.
+LONGEST = ./web ./auth ./db
+# What needs the machine to itself, or waits most of the time. But for verify, -short leaves next to nothing of it.
+APART = -e /chaos$$ -e /verify$$ -e /clients$$ -e /examples$$
+
 # Where scripts/node.sh puts a Node.js that is new enough, if the system's is not.
 export PATH := $(CURDIR)/.tools/node_modules/node/bin:$(PATH)
 
@@ -21,7 +26,7 @@ test: ## run the tests, on SQLite and PostgreSQL and in a browser, which are ins
 	@scripts/databases.sh
 	@scripts/node.sh
 	@scripts/promtool.sh
-	go test ./web ./auth $$(go list ./... | grep -v -e /chaos$$ -e /verify$$ -e /clients$$ -e /examples$$) # the longest first
+	go test $(LONGEST) $$(go list ./... | grep -v $(APART))
 	go test -p 1 -parallel 4 ./clients ./examples # which wait most of the time, for tokens to expire
 	go test -p 1 ./verify ./internal/chaos # by themselves: they need the machine
 
@@ -35,7 +40,7 @@ check: ## all that must hold before a commit lands: format, vet, staticcheck, ra
 	@scripts/databases.sh
 	@scripts/node.sh
 	node_modules/.bin/eslint --config web/conformance/eslint.config.mjs schema.graphqls
-	CGO_ENABLED=1 go test -race $(NO_RACE) -short ./web ./auth ./...
+	CGO_ENABLED=1 go test -race $(NO_RACE) -short $(LONGEST) ./verify $$(go list ./... | grep -v $(APART))
 	cd deploy/check && go vet ./... && go test -vet=off ./... # a module of its own: what it needs, the server does not
 	cd examples/go && go vet ./... # another one; its tests are among those of examples
 	$(MAKE) --no-print-directory fuzz
