@@ -385,11 +385,15 @@ func TestWithTheFeedAwayItGoesOnAsConfiguredAndSaysSo(t *testing.T) {
 		})
 	}
 	both("with the feed", nil, nil)
-	want(t, "up", feedMetrics(t, closed), "ended_sessions 0, feed_up 1")
+	say := func(v *verify.Verifier, metrics string) { // a busy machine may keep an answer for longer than AwayAfter
+		t.Helper()
+		within(t, 2*time.Second, "the metrics say "+metrics, func() bool { return feedMetrics(t, v) == metrics })
+	}
+	say(closed, "ended_sessions 0, feed_up 1")
 	s.setAway(feedPath, true)
 	both("with the feed away", nil, verify.ErrUnavailable)
 	for _, v := range []*verify.Verifier{open, closed} {
-		within(t, time.Second, "the metrics say so", func() bool { return feedMetrics(t, v) == "ended_sessions 0, feed_up 0" })
+		say(v, "ended_sessions 0, feed_up 0")
 	}
 	s.revoke(t, ended)
 	s.setAway(feedPath, false)
@@ -399,7 +403,7 @@ func TestWithTheFeedAwayItGoesOnAsConfiguredAndSaysSo(t *testing.T) {
 			_, err := v.Verify(t.Context(), ended.AccessToken.Reveal())
 			return errors.Is(err, verify.ErrEnded)
 		})
-		want(t, "up", feedMetrics(t, v), "ended_sessions 1, feed_up 1")
+		say(v, "ended_sessions 1, feed_up 1")
 	}
 }
 
