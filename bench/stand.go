@@ -61,7 +61,7 @@ func (b *bench) open() (err error) {
 		"shared_preload_libraries = 'pg_stat_statements'",            // which costs something only while it counts:
 		"pg_stat_statements.track = 'none'", "compute_query_id = on", // of statements that are prepared before, too
 	}, b.settings.postgres...)
-	if b.postgres, err = dbtest.Start(true, settings...); err != nil {
+	if b.postgres, err = dbtest.Start(settings...); err != nil {
 		return fmt.Errorf("PostgreSQL, with its contributed modules and pgbench, must be installed: %w", err)
 	}
 	if b.database, err = sql.Open("postgres", b.postgres.URL()); err != nil {

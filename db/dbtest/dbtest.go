@@ -60,7 +60,7 @@ func Postgres(t testing.TB) string {
 	t.Helper()
 	serverURL := os.Getenv("TEST_DATABASE_URL")
 	if serverURL == "" {
-		shared.once.Do(func() { shared.server, shared.err = Start(false) })
+		shared.once.Do(func() { shared.server, shared.err = startShared() })
 		if shared.err != nil {
 			missing(t, shared.err)
 		}

@@ -29,14 +29,14 @@ type Server struct {
 	folder   string
 	port     int
 	process  *exec.Cmd
-	leash    io.Closer // the server ends when it is closed, as the kernel does if this process dies
+	leash    io.WriteCloser // the server ends when it is closed, as the kernel does if this process dies
 }
 
 // PostgresServer returns a server for one test, which may kill it. It is durable, as one in use is.
 // TEST_DATABASE_URL does not help here: its server is somebody else's to kill.
 func PostgresServer(t testing.TB) *Server {
 	t.Helper()
-	server, err := Start(true)
+	server, err := Start()
 	if err != nil {
 		missing(t, err)
 	}
@@ -55,8 +55,7 @@ func (s *Server) Kill(t testing.TB) {
 	if err := s.signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	_ = s.leash.Close()
-	_ = s.process.Wait() // its status is that of a killed process
+	s.letGo()
 }
 
 // Stop ends the server in one of the ways of pg_ctl: "fast" or "immediate".
@@ -136,21 +135,41 @@ func (s *Server) Recover(t testing.TB) {
 	s.Start(t)
 }
 
-// Start starts a private server for a program that is no test, with further settings such as "work_mem = 1MB". One that
-// is durable survives a crash, as one in use does; the other one is faster. It ends by Close, or with this process.
-// Errors: ErrMissing.
-func Start(durable bool, settings ...string) (*Server, error) {
+// onDisk is not TMPDIR, which can be too long for a socket's name.
+const onDisk = "/tmp"
+
+// inMemory returns a folder that is in memory, if the system has one with room enough, else onDisk. A database is 300
+// files, and ext4 takes up to ten times as long to make them where as many were deleted within the last seconds: it looks
+// for inodes that nobody had (recently_deleted in Linux's fs/ext4/ialloc.c).
+func inMemory() string {
+	const folder, room = "/dev/shm", 2 << 30
+	var system syscall.Statfs_t
+	if err := syscall.Statfs(folder, &system); err != nil || uint64(system.Bavail)*uint64(system.Bsize) < room {
+		return onDisk
+	}
+	return folder
+}
+
+// startShared starts the server of all tests that do not kill it, in which each has a database of its own.
+func startShared() (*Server, error) {
+	return start(inMemory(), "fsync = off", "synchronous_commit = off", "full_page_writes = off", "max_wal_size = 128MB")
+}
+
+// Start starts a private server for a program, with further settings such as "work_mem = 1MB". It is durable, as one in
+// use is. It ends by Close, or with this process. Errors: ErrMissing.
+func Start(settings ...string) (*Server, error) { return start(onDisk, settings...) }
+
+func start(parent string, settings ...string) (*Server, error) {
 	binaries, err := findBinaries()
 	if err != nil {
 		return nil, err
 	}
-	// Not TMPDIR, which can be too long for a socket's name.
-	folder, err := os.MkdirTemp("/tmp", "latchkey-postgres-")
+	folder, err := os.MkdirTemp(parent, "latchkey-postgres-")
 	if err != nil {
 		return nil, err
 	}
 	s := &Server{binaries: binaries, folder: folder}
-	if err := s.create(durable, settings); err != nil {
+	if err := s.create(settings); err != nil {
 		_ = os.RemoveAll(folder)
 		return nil, err
 	}
@@ -195,7 +214,7 @@ func (s *Server) command(program string, args ...string) (*exec.Cmd, error) {
 
 func (s *Server) data() string { return filepath.Join(s.folder, "data") }
 
-func (s *Server) create(durable bool, more []string) error {
+func (s *Server) create(more []string) error {
 	cmd, err := s.command(s.Program("initdb"), "--pgdata", s.data(), "--username=latchkey", "--auth=trust", "--encoding=UTF8", "--no-sync")
 	if err != nil {
 		return err
@@ -210,9 +229,6 @@ func (s *Server) create(durable bool, more []string) error {
 	s.port = listener.Addr().(*net.TCPAddr).Port
 	_ = listener.Close()
 	settings := fmt.Sprintf("port = %d\nlisten_addresses = '127.0.0.1'\nunix_socket_directories = '%s'\nmax_connections = 200\n", s.port, s.folder)
-	if !durable {
-		settings += "fsync = off\nsynchronous_commit = off\nfull_page_writes = off\n"
-	}
 	for _, setting := range more {
 		settings += setting + "\n"
 	}
@@ -225,8 +241,9 @@ func (s *Server) create(durable bool, more []string) error {
 }
 
 func (s *Server) start() error {
-	// The shell waits for the end of its input, and then ends the server.
-	cmd, err := s.command("/bin/sh", "-c", `"$@" </dev/null & read -r _; kill -QUIT $! 2>/dev/null; wait`, "sh", s.Program("postgres"), "-D", s.data())
+	// The shell waits for the end of its input, and then ends the server, and removes it if this process did not let it go.
+	cmd, err := s.command("/bin/sh", "-c", `"$@" </dev/null & read -r keep; kill -QUIT $! 2>/dev/null; wait; [ "$keep" ] || rm -rf "$0"`,
+		s.folder, s.Program("postgres"), "-D", s.data())
 	if err != nil {
 		return err
 	}
@@ -272,16 +289,21 @@ func (s *Server) stop(mode string) error {
 	if err != nil {
 		return fmt.Errorf("pg_ctl stop: %w: %s", err, output)
 	}
+	s.letGo()
+	return nil
+}
+
+// letGo awaits the end of what start started, and keeps the server's files.
+func (s *Server) letGo() {
+	_, _ = io.WriteString(s.leash, "keep\n")
 	_ = s.leash.Close()
 	_ = s.process.Wait() // its status is that of a killed process
-	return nil
 }
 
 // Close ends the server and removes all of it.
 func (s *Server) Close() {
 	if err := s.stop("immediate"); err != nil && s.process.ProcessState == nil {
-		_ = s.leash.Close()
-		_ = s.process.Wait()
+		s.letGo()
 	}
 	_ = os.RemoveAll(s.folder)
 }
