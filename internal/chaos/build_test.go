@@ -14,7 +14,7 @@ import (
 )
 
 // patch changes one place of the server's source in one build of it. The old text must stand there once:
-// where the source has moved on, the build fails and says so.
+// where the source has moved on, the test fails and says so.
 type patch struct{ file, old, new string }
 
 const importHooks = "import (\n\t\"latchkey/internal/chaos/hooks\"\n"
@@ -63,20 +63,9 @@ func sourceFolder() string {
 	return folder
 }
 
-// build returns a server's program: the product's with patches. The source stays as it is, since the
-// compiler lays the patched files over it.
-func build(t *testing.T, patches ...patch) string {
+// patched returns the texts of the files that patches change, by their paths.
+func patched(t *testing.T, patches ...patch) map[string]string {
 	t.Helper()
-	builds.mu.Lock()
-	defer builds.mu.Unlock()
-	key := fmt.Sprint(patches)
-	if program := builds.made[key]; program != "" {
-		return program
-	}
-	folder, err := os.MkdirTemp(builds.folder, "build-")
-	if err != nil {
-		t.Fatal(err)
-	}
 	texts := map[string]string{}
 	for _, p := range patches {
 		path := filepath.Join(sourceFolder(), p.file)
@@ -92,8 +81,25 @@ func build(t *testing.T, patches ...patch) string {
 		}
 		texts[path] = strings.Replace(texts[path], p.old, p.new, 1)
 	}
+	return texts
+}
+
+// build returns a server's program: the product's with patches. The source stays as it is, since the
+// compiler lays the patched files over it.
+func build(t *testing.T, patches ...patch) string {
+	t.Helper()
+	builds.mu.Lock()
+	defer builds.mu.Unlock()
+	key := fmt.Sprint(patches)
+	if program := builds.made[key]; program != "" {
+		return program
+	}
+	folder, err := os.MkdirTemp(builds.folder, "build-")
+	if err != nil {
+		t.Fatal(err)
+	}
 	overlay := struct{ Replace map[string]string }{map[string]string{}}
-	for path, text := range texts {
+	for path, text := range patched(t, patches...) {
 		overlay.Replace[path] = filepath.Join(folder, strings.ReplaceAll(strings.TrimPrefix(path, sourceFolder()), string(filepath.Separator), "_"))
 		if err := os.WriteFile(overlay.Replace[path], []byte(text), 0o600); err != nil {
 			t.Fatal(err)
