@@ -6,44 +6,45 @@ FUZZTIME = 5s
 # Other people's code that takes the race detector longest: a hash is one goroutine, and SQLite, in Go, a minute to compile.
 # Only packages without generic functions: the linker may take theirs for all, those of sync.Map too, and then sees races in everything.
 NO_RACE = -gcflags=golang.org/x/crypto/argon2=-race=false -gcflags=modernc.org/sqlite/lib=-race=false
+race = $(if $(RACE),-race $(NO_RACE))
 
 # What takes longest begins first, or it comes last and has the machine to itself.
 LONGEST = ./web ./auth ./db
-# What needs the machine to itself, or waits most of the time. But for verify, -short leaves next to nothing of it.
+# What needs the machine to itself, or waits most of the time.
 APART = -e /chaos$$ -e /verify$$ -e /clients$$ -e /examples$$
 
 # Where scripts/node.sh puts a Node.js that is new enough, if the system's is not.
 export PATH := $(CURDIR)/.tools/node_modules/node/bin:$(PATH)
 
-.PHONY: help run test check fuzz bench benchstat soak explorer passwords release
+.PHONY: help run tools test check fuzz bench benchstat soak explorer passwords release
 help: ## list what can be made
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/\1\t\2/p' $(MAKEFILE_LIST) | expand -t 8
 
 run: ## start the server
 	go run .
 
-test: ## run the tests, on SQLite and PostgreSQL and in a browser, which are installed if that can be done
+tools: ## install what the tests and the checks need and the system has not, if that can be done
 	@scripts/databases.sh
 	@scripts/node.sh
 	@scripts/promtool.sh
-	go test $(LONGEST) $$(go list ./... | grep -v $(APART))
-	go test -p 1 -parallel 4 ./clients ./examples # which wait most of the time, for tokens to expire
-	go test -p 1 ./verify ./internal/chaos # by themselves: they need the machine
 
-check: ## all that must hold before a commit lands: format, vet, staticcheck, races, generated files, fuzzing
+test: tools ## run the tests, on SQLite and PostgreSQL and in a browser; RACE=1 looks for races, for which it needs a C compiler
+	go test $(race) -p 3 $(LONGEST) $$(go list ./... | grep -v $(APART))
+	go test -parallel 4 ./clients ./examples # which wait most of the time, for tokens to expire
+	go test $(race) ./verify # by itself, as the next: they need the machine
+	go test ./internal/chaos
+
+check: tools ## what else must hold before a commit lands: format, vet, staticcheck, generated files, modules
 	@unformatted=$$(git ls-files '*.go' | xargs gofmt -l); test -z "$$unformatted" || { echo "not formatted by gofmt: $$unformatted"; exit 1; }
 	go vet ./...
 	go run $(STATICCHECK) ./...
 	go mod tidy -diff
-	@before=$$(mktemp -d) && cp -R graph "$$before" && go generate ./... && diff -r "$$before/graph" graph \
-		&& rm -r "$$before" || { echo "go generate ./... changed graph/: commit what it wrote"; exit 1; }
-	@scripts/databases.sh
-	@scripts/node.sh
+	@# In a copy: files that are written anew must not be compiled at the same time.
+	@copy=$$(mktemp -d) && git ls-files -z | tar --null -T - -cf - | tar -xf - -C "$$copy" && (cd "$$copy" && go generate ./...) \
+		&& diff -r graph "$$copy/graph" && rm -r "$$copy" || { echo "go generate ./... changes graph/: run it, and commit what it wrote"; exit 1; }
 	node_modules/.bin/eslint --config web/conformance/eslint.config.mjs schema.graphqls
-	CGO_ENABLED=1 go test -race $(NO_RACE) -short $(LONGEST) ./verify $$(go list ./... | grep -v $(APART))
 	cd deploy/check && go vet ./... && go test -vet=off ./... # a module of its own: what it needs, the server does not
 	cd examples/go && go vet ./... # another one; its tests are among those of examples
-	$(MAKE) --no-print-directory fuzz
 
 fuzz: ## fuzz what strangers send, each for FUZZTIME
 	@grep -rho --include='*_test.go' '^func Fuzz[A-Za-z]*' auth web | sort | while read -r _ name; do \
@@ -75,6 +76,7 @@ benchstat: ## compare the benchmarks of packages with those of another version's
 soak: ## break everything for as long as it takes, about two hours of which one watches memory, and print a table; SEED=n repeats one
 	@scripts/databases.sh soak
 	@scripts/node.sh
+	$(MAKE) --no-print-directory fuzz FUZZTIME=1m
 	go run ./bench -plan mix -duration 65m -rate 500 -users 100000
 	go test ./examples -v -run TestTheExamplesKeep -soak -parallel 3 -timeout 30m
 	go test ./web -v -run TestTheTimeOfAnAnswer -soak -timeout 20m

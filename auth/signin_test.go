@@ -189,9 +189,6 @@ func TestAPasswordIsStoredAsArgon2idWithFixedCosts(t *testing.T) {
 }
 
 func TestHashesFromElsewhereLetInAndAreRenewed(t *testing.T) {
-	if testing.Short() {
-		t.Skip("nothing in it happens at once, and the race detector makes hashes ten times as slow")
-	}
 	brought := bcryptHash(t, password)
 	weak, err := argon2id.CreateHash(password.Reveal(), &argon2id.Params{Memory: 8 << 10, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32})
 	if err != nil {

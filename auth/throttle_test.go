@@ -60,9 +60,6 @@ func TestWrongPasswordsAreCountedAndThenEvenTheRightOneWaits(t *testing.T) {
 }
 
 func TestTheDelayGrowsWithEveryTenFailuresUpToAnHourAndIsForgottenInADay(t *testing.T) {
-	if testing.Short() {
-		t.Skip("nothing in it happens at once, and the race detector makes hashes ten times as slow")
-	}
 	each(t, func(t *testing.T, s *service) {
 		user := s.mustSignUp(t, email).User
 		s.exhaust(t, email)
@@ -89,9 +86,6 @@ func TestTheDelayGrowsWithEveryTenFailuresUpToAnHourAndIsForgottenInADay(t *test
 }
 
 func TestAnAttemptThatSucceedsDoesNotCountAndEndsTheRun(t *testing.T) {
-	if testing.Short() {
-		t.Skip("nothing in it happens at once, and the race detector makes hashes ten times as slow")
-	}
 	each(t, func(t *testing.T, s *service) {
 		s.mustSignUp(t, email)
 		for range 25 {

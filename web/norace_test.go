@@ -2,4 +2,4 @@
 
 package web_test
 
-const raced = false
+const slower = 1

@@ -2,5 +2,5 @@
 
 package web_test
 
-// raced is whether this test was built with the race detector, which makes everything cost several times more.
-const raced = true
+// slower is how many times what Go code may take is what it may take without the race detector.
+const slower = 5

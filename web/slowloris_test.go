@@ -20,7 +20,7 @@ import (
 // answer, ever so slowly, and compares what others see with what they saw before.
 func TestTwoThousandSlowConnectionsLeaveOthersAlone(t *testing.T) {
 	if testing.Short() {
-		t.Skip("takes 20 s, and with the race detector measures the race detector")
+		t.Skip("takes 20 s")
 	}
 	const connections = 2000
 	var limit syscall.Rlimit
