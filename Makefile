@@ -29,10 +29,10 @@ tools: ## install what the tests and the checks need and the system has not, if 
 	@scripts/promtool.sh
 
 test: tools ## run the tests, on SQLite and PostgreSQL and in a browser; RACE=1 looks for races, for which it needs a C compiler
-	go test $(race) -p 3 $(LONGEST) $$(go list ./... | grep -v $(APART))
+	go test $(race) -vet=off -p 3 $(LONGEST) $$(go list ./... | grep -v $(APART))
 	go test -parallel 4 ./clients ./examples # which wait most of the time, for tokens to expire
 	go test $(race) ./verify # by itself, as the next: they need the machine
-	go test ./internal/chaos
+	go test -parallel 3 ./internal/chaos
 
 check: tools ## what else must hold before a commit lands: format, vet, staticcheck, generated files, modules
 	@unformatted=$$(git ls-files '*.go' | xargs gofmt -l); test -z "$$unformatted" || { echo "not formatted by gofmt: $$unformatted"; exit 1; }

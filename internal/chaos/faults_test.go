@@ -28,16 +28,16 @@ var (
 // scenarios are all faults. The quick ones come first.
 var scenarios = []scenario{
 	{name: "none", on: []string{sqlite, postgres}, last: 6 * time.Second},
-	{name: "servers killed", on: everywhere, fault: killServers},
+	{name: "servers killed", on: []string{sqlite, postgres, pgbouncer}, onSoak: []string{serializable}, fault: killServers},
 	{name: "servers killed in the middle", on: []string{sqlite, postgres}, patches: hooked, last: 11 * time.Second,
 		start: killAtAPoint, fault: awaitKills},
-	{name: "database killed", on: allPostgres, fault: func(r *run) {
+	{name: "database killed", on: []string{postgres, pgbouncer}, onSoak: []string{serializable}, fault: func(r *run) {
 		r.bounceDatabase(func() { r.database.server.Kill(r.T) }, 300*time.Millisecond, time.Second)
 	}},
 	{name: "database away", on: postgresOnly, last: 12 * time.Second, fault: func(r *run) {
 		r.bounceDatabase(func() { r.database.server.Stop(r.T, "fast") }, 5*time.Second, 5*time.Second)
 	}},
-	{name: "all connections ended", on: allPostgres, fault: endConnections},
+	{name: "all connections ended", on: []string{postgres, pgbouncer}, onSoak: []string{serializable}, fault: endConnections},
 	{name: "answers of commits lost", on: allPostgres, way: throughLoser, fault: loseAnswers},
 	{name: "network silent", on: postgresOnly, way: throughToxics, last: 10 * time.Second, fault: func(r *run) {
 		defer r.database.poison(r.T, "timeout", "downstream", map[string]any{"timeout": 0})()
@@ -169,10 +169,14 @@ func TestFaults(t *testing.T) {
 		t.Skip("starts many processes; `make test` does it")
 	}
 	for _, s := range scenarios {
-		for _, name := range s.on {
-			if s.soak && !*soakFlag {
-				continue
-			}
+		databases := s.on
+		switch {
+		case *soakFlag:
+			databases = slices.Concat(s.on, s.onSoak)
+		case s.soak:
+			databases = nil
+		}
+		for _, name := range databases {
 			t.Run(s.name+"/"+name, func(t *testing.T) {
 				t.Parallel()
 				s.play(t, name, *seedFlag).judge(t)

@@ -51,6 +51,7 @@ const (
 type scenario struct {
 	name      string
 	on        []string // databases
+	onSoak    []string // more of them, with -soak
 	soak      bool
 	last      time.Duration // of the load, 8 s where it is zero
 	servers   int           // 2 where it is zero, and 1 on SQLite
