@@ -30,7 +30,7 @@ tools: ## install what the tests and the checks need and the system has not, if 
 
 test: tools ## run the tests, on SQLite and PostgreSQL and in a browser; RACE=1 looks for races, for which it needs a C compiler
 	go test $(race) -vet=off -p 3 $(LONGEST) $$(go list ./... | grep -v $(APART))
-	go test -parallel 4 ./clients ./examples # which wait most of the time, for tokens to expire
+	go test -p 1 -parallel 4 ./clients ./examples # which wait most of the time, for tokens to expire
 	go test $(race) ./verify # by itself, as the next: they need the machine
 	go test -parallel 3 ./internal/chaos
 

@@ -34,9 +34,10 @@ func build(t *testing.T, s *stand.Stand, folder string, origin int) {
 }
 
 func TestTheRecipesOfApolloClientAndUrqlKeepPeopleSignedIn(t *testing.T) {
+	t.Parallel() // as all here: they wait for tokens to expire most of the time
 	dbtest.Each(t, func(t *testing.T, url string) {
 		stand.Chromium(t)
-		t.Parallel() // it waits for tokens to expire most of the time
+		t.Parallel()
 		s := stand.Start(t, stand.Options{DatabaseURL: url, Origins: 1, Env: []string{"ACCESS_TOKEN_TTL=3s"}})
 		build(t, s, "recipes", 0)
 		s.Node(t, ".", "--test", "--test-reporter=spec", "browser/recipes.test.mjs")
@@ -44,6 +45,7 @@ func TestTheRecipesOfApolloClientAndUrqlKeepPeopleSignedIn(t *testing.T) {
 }
 
 func TestTheExamplesKeepPeopleSignedInWithEachDelivery(t *testing.T) {
+	t.Parallel()
 	activity := 10
 	if *soak {
 		activity = 300
