@@ -83,42 +83,43 @@ func (c *accessTokenCodec) mint(state *SessionState, now time.Time) (Secret, tim
 // that has not expired. A key that is not known is looked for in the database, unless that was done a moment ago
 // (lookAgainAfter): keys are made longer than that before they are used. Whether the session is live, the database knows.
 // Errors: *UnauthenticatedError, ErrUnavailable.
-func (c *accessTokenCodec) verify(ctx context.Context, text Secret) (*verifiedToken, error) {
+func (c *accessTokenCodec) verify(ctx context.Context, text Secret) (verifiedToken, error) {
 	if known, ok := c.verified.get(text); ok && c.stillGood(known) {
 		return known, nil
 	}
 	claims, err := c.verifier.Verify(text.Reveal())
 	if errors.Is(err, token.ErrUnknownKey) {
 		if _, err := c.retired.Verify(text.Reveal()); errors.Is(err, token.ErrExpired) {
-			return nil, &UnauthenticatedError{Reason: TokenExpired}
+			return verifiedToken{}, &UnauthenticatedError{Reason: TokenExpired}
 		}
 		if err := c.keys.readLately(ctx); err != nil {
-			return nil, err
+			return verifiedToken{}, err
 		}
 		claims, err = c.verifier.Verify(text.Reveal())
 	}
 	switch {
 	case errors.Is(err, token.ErrExpired):
-		return nil, &UnauthenticatedError{Reason: TokenExpired}
+		return verifiedToken{}, &UnauthenticatedError{Reason: TokenExpired}
 	case err != nil:
-		return nil, &UnauthenticatedError{Reason: TokenInvalid}
+		return verifiedToken{}, &UnauthenticatedError{Reason: TokenInvalid}
 	}
 	userID, err := uuid.Parse(claims.Subject)
 	if err != nil {
-		return nil, &UnauthenticatedError{Reason: TokenInvalid}
+		return verifiedToken{}, &UnauthenticatedError{Reason: TokenInvalid}
 	}
-	verified := &verifiedToken{
-		kid: claims.KeyID(), sessionID: claims.SessionID, userID: userID, generation: claims.Generation,
-		issuedAt: claims.IssuedAt.Time, expiresAt: claims.ExpiresAt.Time,
+	verified := verifiedToken{
+		sessionID: claims.SessionID, userID: userID, generation: claims.Generation,
+		issuedAt: claims.IssuedAt.Unix(), expiresAt: claims.ExpiresAt.Unix(),
 	}
+	copy(verified.signedWith[:], claims.KeyID())
 	c.verified.add(text, verified)
 	return verified, nil
 }
 
 // stillGood reports whether what was true of a token when it was verified is true now. Where it is not, verifying it
 // again says why.
-func (c *accessTokenCodec) stillGood(known *verifiedToken) bool {
+func (c *accessTokenCodec) stillGood(known verifiedToken) bool {
 	now := c.now()
-	key, retired := c.keys.known.Load().signingKeyNamed(known.kid, now, c.settings.AccessTokenTTL)
-	return key != nil && !retired && now.Before(known.expiresAt) && !known.issuedAt.After(now.Add(MaxClockSkew))
+	key, retired := c.keys.known.Load().signingKeyNamed(known.kid(), now, c.settings.AccessTokenTTL)
+	return key != nil && !retired && !known.isExpired(now) && !known.isEarly(now)
 }
