@@ -3,6 +3,7 @@
 package web
 
 import (
+	"bytes"
 	"context"
 	"log/slog"
 	"maps"
@@ -101,7 +102,7 @@ func New(options Options) (*Edge, error) {
 		mux.Handle("GET "+endedPath, endedHandler(options.EndedSince, options.ServiceKeys, options.Log))
 	}
 	if options.Schema != nil {
-		mux.Handle("GET /schema.graphql", fileHandler(options.Schema, "text/plain"))
+		mux.Handle("GET /schema.graphql", fileHandler(bytes.NewReader(options.Schema), "text/plain"))
 	}
 	if options.Explorer {
 		if err := handleExplorer(mux); err != nil {
