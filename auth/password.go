@@ -2,8 +2,6 @@ package auth
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"strings"
@@ -11,15 +9,10 @@ import (
 	"unicode/utf8"
 
 	"github.com/alexedwards/argon2id"
-	"golang.org/x/crypto/argon2"
 	"golang.org/x/crypto/bcrypt"
 	"golang.org/x/sync/semaphore"
 	"golang.org/x/text/unicode/norm"
 )
-
-// argon2idParams are the minimum of OWASP's Password Storage Cheat Sheet: 19 MiB, two passes, one lane.
-// Fixed, unlike the library's default, whose lanes depend on the machine.
-var argon2idParams = argon2id.Params{Memory: 19 << 10, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32}
 
 // maxPasswordBytes bounds the work that an unknown caller can ask for. Longer ones are refused, not cut.
 const maxPasswordBytes = 1024
@@ -32,7 +25,7 @@ const minLengthWithoutOwn = 8
 type passwordHasher struct {
 	minLength int
 	slots     *semaphore.Weighted
-	decoy     string // the hash of no password
+	argon2id  *argon2idHasher
 
 	waiting, running atomic.Int64
 }
@@ -41,19 +34,8 @@ func newPasswordHasher(minLength, slots int) *passwordHasher {
 	return &passwordHasher{
 		minLength: minLength,
 		slots:     semaphore.NewWeighted(int64(slots)),
-		decoy:     newDecoy(),
+		argon2id:  newArgon2idHasher(),
 	}
-}
-
-// newDecoy returns a hash that is nobody's: its key is random and was made from no password. To make one from a password
-// would cost each start as much as a login.
-func newDecoy() string {
-	random := make([]byte, argon2idParams.SaltLength+argon2idParams.KeyLength)
-	_, _ = rand.Read(random)
-	salt, key := random[:argon2idParams.SaltLength], random[argon2idParams.SaltLength:]
-	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version,
-		argon2idParams.Memory, argon2idParams.Iterations, argon2idParams.Parallelism,
-		base64.RawStdEncoding.EncodeToString(salt), base64.RawStdEncoding.EncodeToString(key))
 }
 
 // canonical returns a password in NFC (NIST SP 800-63B-4 §3.1.1.2), so that it is one password however a
@@ -107,11 +89,7 @@ func (h *passwordHasher) hash(ctx context.Context, password Secret) (string, err
 		return "", waiting(ctx, "hash password", err)
 	}
 	defer leave()
-	hash, err := argon2id.CreateHash(composed, &argon2idParams)
-	if err != nil {
-		return "", fmt.Errorf("hash password: %w", err)
-	}
-	return hash, nil
+	return h.argon2id.hash(composed), nil
 }
 
 // verify reports whether a hash, of argon2id or bcrypt, is that of a password. An empty hash stands for
@@ -128,12 +106,12 @@ func (h *passwordHasher) verify(ctx context.Context, hash string, password Secre
 	defer leave()
 	switch {
 	case hash == "":
-		_, err := argon2id.ComparePasswordAndHash(composed, h.decoy)
+		_, err := h.argon2id.verify(h.argon2id.decoy, composed)
 		return false, err
 	case isBcrypt(hash):
 		return verifyBcrypt(hash, composed, password)
 	}
-	match, err := argon2id.ComparePasswordAndHash(composed, hash)
+	match, err := h.argon2id.verify(hash, composed)
 	if err != nil {
 		return false, fmt.Errorf("check password: %w", err)
 	}

@@ -183,6 +183,9 @@ func TestAPasswordIsStoredAsArgon2idWithFixedCosts(t *testing.T) {
 		}
 		for _, hash := range hashes {
 			want(t, "parameters", strings.HasPrefix(hash, "$argon2id$v=19$m=19456,t=2,p=1$"), true)
+			match, err := argon2id.ComparePasswordAndHash(password.Reveal(), hash)
+			want(t, "another implementation finds it right", match, true)
+			want(t, "its error", err, nil)
 		}
 		want(t, "one password, two hashes", hashes[0] != hashes[1], true)
 	})
@@ -190,10 +193,7 @@ func TestAPasswordIsStoredAsArgon2idWithFixedCosts(t *testing.T) {
 
 func TestHashesFromElsewhereLetInAndAreRenewed(t *testing.T) {
 	brought := bcryptHash(t, password)
-	weak, err := argon2id.CreateHash(password.Reveal(), &argon2id.Params{Memory: 8 << 10, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32})
-	if err != nil {
-		t.Fatal(err)
-	}
+	weak := argon2idHash(t, argon2id.Params{Memory: 8 << 10, Iterations: 1, Parallelism: 1, SaltLength: 16, KeyLength: 32})
 	for name, hash := range map[string]string{
 		"bcrypt 2a": brought, "bcrypt 2b": "$2b" + brought[3:], "bcrypt 2y": "$2y" + brought[3:], "weaker argon2id": weak,
 	} {
@@ -211,6 +211,35 @@ func TestHashesFromElsewhereLetInAndAreRenewed(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestHashesFromElsewhereThatCostAsMuchOrMoreAreKept(t *testing.T) {
+	for name, params := range map[string]argon2id.Params{
+		"as much": {Memory: 19 << 10, Iterations: 2, Parallelism: 1, SaltLength: 16, KeyLength: 32},
+		"more":    {Memory: 32 << 10, Iterations: 3, Parallelism: 4, SaltLength: 32, KeyLength: 64},
+	} {
+		t.Run(name, func(t *testing.T) {
+			hash := argon2idHash(t, params)
+			each(t, func(t *testing.T, s *service) {
+				s.mustSignUp(t, email)
+				mustExec(t, s.sql(t), `UPDATE users SET password_hash = ?`, hash)
+				if err := s.login(t, email, "a wrong password, quite long"); !errors.Is(err, auth.ErrInvalidCredentials) {
+					t.Fatalf("got %v, want invalid credentials", err)
+				}
+				s.mustLogin(t, email)
+				want(t, "hash", s.passwordHash(t), hash)
+			})
+		})
+	}
+}
+
+func argon2idHash(t *testing.T, params argon2id.Params) string {
+	t.Helper()
+	hash, err := argon2id.CreateHash(password.Reveal(), &params)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return hash
 }
 
 func TestABcryptHashOfALongPasswordLetsItIn(t *testing.T) {
