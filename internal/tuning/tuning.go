@@ -8,9 +8,9 @@ import (
 	"runtime/metrics"
 )
 
-// heapFloor is the heap in bytes below which little is collected. A server holds about 9 MB when nobody signs in, and to
-// collect at twice that takes a tenth of the processor.
-const heapFloor = 32 << 20
+// leastRoom is by how many bytes the heap may grow at least before it is collected: a server holds 6 MB when nobody signs
+// in, and to collect at twice that takes a tenth of the processor.
+const leastRoom = 16 << 20
 
 // Cores is how many cores the process may use, a container's limit included, as it was before Apply.
 var Cores = runtime.GOMAXPROCS(0)
@@ -26,27 +26,27 @@ func Apply(getenv func(string) string) {
 		runtime.GOMAXPROCS(2 * Cores)
 	}
 	if getenv("GOGC") == "" {
-		collectAboveFloor(debug.SetGCPercent(100))
+		leaveRoom()
 	}
 }
 
-// collectAboveFloor has the heap collected at twice what it holds, or at the floor if that is more, from now on: it sets GOGC
-// again whenever the heap was collected. GOMEMLIMIT alone would not do. Where that decides, Go gives memory back before it takes
-// more, and up to a quarter fewer hashes are made.
-func collectAboveFloor(percent int) {
-	if wanted := percentToFloor(); wanted != percent { // to set it holds up everything for a moment
+// leaveRoom has the heap collected when it has grown by leastRoom, or by as much as a collection has to look through if
+// that is more, from now on: it sets GOGC again whenever the heap was collected. What GOGC is a part of is all that the
+// heap holds, the memory of password hashes too, most of it, where there is nothing to look for. GOMEMLIMIT alone would
+// not do. Where that decides, Go gives memory back before it takes more.
+func leaveRoom() {
+	if set, wanted := percents(); wanted != set { // to set it holds up everything for a moment
 		debug.SetGCPercent(wanted)
-		percent = wanted
 	}
 	collected := new([1]*byte) // has a pointer, or would share its place with what lives longer
-	runtime.AddCleanup(collected, collectAboveFloor, percent)
+	runtime.AddCleanup(collected, func(struct{}) { leaveRoom() }, struct{}{})
 }
 
-// percentToFloor returns how many percent of what it holds the heap may grow by.
-func percentToFloor() int {
-	held := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+// percents returns by how many percent of what it holds the heap may grow, and by how many it should.
+func percents() (set, wanted int) {
+	held := []metrics.Sample{{Name: "/gc/gogc:percent"}, {Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/heap:bytes"}}
 	metrics.Read(held)
-	live := max(held[0].Value.Uint64(), 4<<20) // before the first collection, none is known
-	percent := int(100*heapFloor/live) - 100
-	return max(percent-percent%50, 100) // in steps, so that it is seldom another one
+	live := max(held[1].Value.Uint64(), 4<<20) // before the first collection, none is known
+	wanted = int(100 * max(leastRoom, held[2].Value.Uint64()) / live)
+	return int(held[0].Value.Uint64()), max(wanted-wanted%10, 10) // in steps, so that it is seldom another one
 }
