@@ -40,6 +40,7 @@ func (m *Memory) zeros(count uint32) []block {
 	}
 	if uint32(len(m.blocks)) < count {
 		m.blocks = make([]block, count)
+		useHugePages(m.blocks)
 	}
 	return m.blocks[:count]
 }
