@@ -25,7 +25,7 @@ const minLengthWithoutOwn = 8
 type passwordHasher struct {
 	minLength int
 	slots     *semaphore.Weighted
-	argon2id  *argon2idHasher
+	decoy     string // the hash of no password
 
 	waiting, running atomic.Int64
 }
@@ -34,7 +34,7 @@ func newPasswordHasher(minLength, slots int) *passwordHasher {
 	return &passwordHasher{
 		minLength: minLength,
 		slots:     semaphore.NewWeighted(int64(slots)),
-		argon2id:  newArgon2idHasher(),
+		decoy:     newDecoy(),
 	}
 }
 
@@ -89,7 +89,7 @@ func (h *passwordHasher) hash(ctx context.Context, password Secret) (string, err
 		return "", waiting(ctx, "hash password", err)
 	}
 	defer leave()
-	return h.argon2id.hash(composed), nil
+	return hashArgon2id(composed), nil
 }
 
 // verify reports whether a hash, of argon2id or bcrypt, is that of a password. An empty hash stands for
@@ -106,12 +106,12 @@ func (h *passwordHasher) verify(ctx context.Context, hash string, password Secre
 	defer leave()
 	switch {
 	case hash == "":
-		_, err := h.argon2id.verify(h.argon2id.decoy, composed)
+		_, err := verifyArgon2id(h.decoy, composed)
 		return false, err
 	case isBcrypt(hash):
 		return verifyBcrypt(hash, composed, password)
 	}
-	match, err := h.argon2id.verify(hash, composed)
+	match, err := verifyArgon2id(hash, composed)
 	if err != nil {
 		return false, fmt.Errorf("check password: %w", err)
 	}
