@@ -16,6 +16,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"latchkey/db/dbtest"
 )
@@ -157,6 +158,27 @@ func TestNoSecretOfARequestStaysInMemory(t *testing.T) {
 			return request
 		}, 200, "UNAUTHENTICATED")
 	}
+	// A timer that was stopped may lie about in Go's runtime until it would have been due, with all that its context has.
+	var left []int
+	for began := time.Now(); time.Since(began) < time.Minute; {
+		dump := heapDump(t)
+		slices.Reverse(dump) // rather than to have the secrets in memory again
+		left = nil
+		for i, reversed := range kept {
+			if bytes.Contains(dump, []byte(reversed)) {
+				left = append(left, i)
+			}
+		}
+		if slices.Equal(left, []int{0}) {
+			return
+		}
+	}
+	t.Errorf("of %d secrets these are in memory: %d, want the first only", len(kept), left)
+}
+
+// heapDump returns all that is in memory and not garbage.
+func heapDump(t *testing.T) []byte {
+	t.Helper()
 	for range 3 { // what a sync.Pool holds survives two
 		runtime.GC()
 	}
@@ -172,9 +194,7 @@ func TestNoSecretOfARequestStaysInMemory(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i, reversed := range kept {
-		want(t, fmt.Sprintf("secret %d of %d is in the %d KiB of memory", i, len(kept), len(dump)>>10), bytes.Contains(dump, []byte(backwards(reversed))), i == 0)
-	}
+	return dump
 }
 
 func TestTheDataOfAnAnswerIsWrittenAsEncodingJSONWritesIt(t *testing.T) {
