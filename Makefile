@@ -3,7 +3,7 @@ BENCHSTAT = golang.org/x/perf/cmd/benchstat@v0.0.0-20260908200009-22c9c6c9d4da
 BENCHED = ./db ./graph ./web
 FUZZTIME = 5s
 
-# Other people's code that takes the race detector longest: a hash is one goroutine, and SQLite, in Go, a minute to compile.
+# What takes the race detector longest, code of others but for a file: a hash is one goroutine, and SQLite, in Go, a minute to compile.
 # Only packages without generic functions: the linker may take theirs for all, those of sync.Map too, and then sees races in everything.
 NO_RACE = -gcflags=latchkey/internal/argon2=-race=false -gcflags=modernc.org/sqlite/lib=-race=false
 race = $(if $(RACE),-race $(NO_RACE))
@@ -31,7 +31,7 @@ tools: ## install what the tests and the checks need and the system has not, if 
 test: tools ## run the tests, on SQLite and PostgreSQL and in a browser; RACE=1 looks for races, for which it needs a C compiler
 	go test $(race) -vet=off -p 3 $(LONGEST) $$(go list ./... | grep -v $(APART))
 	go test -p 1 -parallel 4 ./clients ./examples # which wait most of the time, for tokens to expire
-	go test $(race) ./verify # by itself, as the next: they need the machine
+	go test $(race) ./verify # by itself, as the next: they need the machine, but for what gives way
 	go test -parallel 3 ./internal/chaos
 
 check: tools ## what else must hold before a commit lands: format, vet, staticcheck, generated files, modules

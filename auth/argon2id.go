@@ -5,8 +5,6 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"fmt"
-	"sync"
-	"time"
 
 	"github.com/alexedwards/argon2id"
 
@@ -49,51 +47,9 @@ func verifyArgon2id(hash, password string) (bool, error) {
 }
 
 func argon2idKey(params *argon2id.Params, salt []byte, password string) []byte {
-	memory := hashMemories.take()
-	defer hashMemories.give(memory)
-	return memory.IDKey([]byte(password), salt, params.Iterations, params.Memory, params.Parallelism, params.KeyLength)
+	return hashMemories.IDKey([]byte(password), salt, params.Iterations, params.Memory, params.Parallelism, params.KeyLength)
 }
 
-// idleMemoryTTL is how long memory is kept for the next hash.
-const idleMemoryTTL = time.Minute
-
-// hashMemories lend the memory of one hash to the next: to take it anew each time and collect it afterwards would be a tenth
-// of a login, and more memory than all else together. There are as many as hashes that were made at once.
-var hashMemories = newMemories()
-
-type memories struct {
-	mu   sync.Mutex
-	free []*argon2.Memory
-	idle *time.Timer
-}
-
-func newMemories() *memories {
-	m := &memories{}
-	m.idle = time.AfterFunc(idleMemoryTTL, m.forget)
-	return m
-}
-
-func (m *memories) take() *argon2.Memory {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	last := len(m.free) - 1
-	if last < 0 {
-		return argon2.NewMemory(argon2idParams.Memory)
-	}
-	memory := m.free[last]
-	m.free = m.free[:last]
-	return memory
-}
-
-func (m *memories) give(memory *argon2.Memory) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.free = append(m.free, memory)
-	m.idle.Reset(idleMemoryTTL)
-}
-
-func (m *memories) forget() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.free = nil
-}
+// hashMemories are lent to the hashes of all Services. To take memory anew for each and collect it afterwards would be a
+// tenth of a login, and more memory than all else together.
+var hashMemories = argon2.NewMemories(argon2idParams.Memory)

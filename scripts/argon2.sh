@@ -3,7 +3,9 @@
 set -eu
 cd "$(dirname "$0")/../internal/argon2"
 
+go mod download golang.org/x/crypto
 source=$(go list -m -f '{{.Dir}}' golang.org/x/crypto)
-find . -type f ! -name 'memory*.go' ! -name staticcheck.conf -delete
+: "${source:?}"
+find . -type f ! -name 'memor*.go' ! -name staticcheck.conf -delete
 cp "$source"/argon2/* "$source/LICENSE" .
 chmod u+w ./*

@@ -1,4 +1,4 @@
-// All other files of this package are those of golang.org/x/crypto/argon2, which `go generate` copies at the version of
+// All files of this package but memor*.go and staticcheck.conf are those of golang.org/x/crypto/argon2, which `go generate` copies at the version of
 // go.mod. That package takes memory anew for each key, and cannot be told to do otherwise (https://go.dev/issue/36634).
 
 package argon2
@@ -14,7 +14,7 @@ type Memory struct {
 // NewMemory returns a Memory that keeps up to so many KiB from one key to the next. They are taken for the first key.
 func NewMemory(limit uint32) *Memory { return &Memory{limit: limit} }
 
-// IDKey returns what the function IDKey returns. What the key's memory had in it is wiped.
+// IDKey returns what the function IDKey returns. What its memory had in it is wiped.
 func (m *Memory) IDKey(password, salt []byte, time, memory uint32, threads uint8, keyLen uint32) []byte {
 	if time < 1 || threads < 1 {
 		panic("argon2: no passes, or no lanes")
@@ -26,6 +26,7 @@ func (m *Memory) IDKey(password, salt []byte, time, memory uint32, threads uint8
 	defer clear(blocks) // also because the next key needs zeros
 
 	first := initBlocks(&h0, 2*lanes, lanes) // of lanes that have two blocks each
+	defer clear(first)
 	for lane := range lanes {
 		copy(blocks[lane*(memory/lanes):], first[2*lane:2*lane+2])
 	}

@@ -7,7 +7,8 @@ import (
 )
 
 // useHugePages asks Linux to keep blocks in pages of 2 MiB. A key is put together from blocks all over its memory, and of
-// pages of 4 KiB the processor remembers only for some where they are.
+// pages of 4 KiB the processor remembers only for some where they are. The wish stays with the addresses when the memory
+// is given up: what comes to lie there may take up to 2 MiB more than Go knows of, for each page.
 func useHugePages(blocks []block) {
 	const page = 2 << 20
 	memory := unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(blocks))), len(blocks)*int(unsafe.Sizeof(block{})))
