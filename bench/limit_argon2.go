@@ -19,8 +19,8 @@ type hashes struct {
 	Seconds float64
 }
 
-// hashUntilTold hashes passwords on all cores as the product does (auth/password.go: 19 MiB, two passes, one lane), until its
-// input ends, and says how many.
+// hashUntilTold hashes passwords on all cores as the product does (auth/argon2id.go: 19 MiB, two passes, one lane) but with
+// memory that is new for each, as golang.org/x/crypto takes it, until its input ends, and says how many.
 func hashUntilTold() {
 	var count atomic.Int64
 	var stopped atomic.Bool

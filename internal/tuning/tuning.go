@@ -10,7 +10,7 @@ import (
 
 // leastRoom is by how many bytes the heap may grow at least before it is collected: a server holds 6 MB when nobody signs
 // in, and to collect at twice that takes a tenth of the processor.
-const leastRoom = 16 << 20
+const leastRoom = 14 << 20
 
 // Cores is how many cores the process may use, a container's limit included, as it was before Apply.
 var Cores = runtime.GOMAXPROCS(0)
@@ -32,21 +32,12 @@ func Apply(getenv func(string) string) {
 
 // leaveRoom has the heap collected when it has grown by leastRoom, or by as much as a collection has to look through if
 // that is more, from now on: it sets GOGC again whenever the heap was collected. What GOGC is a part of is all that the
-// heap holds, the memory of password hashes too, most of it, where there is nothing to look for. GOMEMLIMIT alone would
-// not do. Where that decides, Go gives memory back before it takes more.
+// heap holds, the memory of password hashes too, most of it, where there is nothing to look for.
 func leaveRoom() {
-	if set, wanted := percents(); wanted != set { // to set it holds up everything for a moment
-		debug.SetGCPercent(wanted)
-	}
+	held := []metrics.Sample{{Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/heap:bytes"}}
+	metrics.Read(held)
+	live := max(held[0].Value.Uint64(), 4<<20) // before the first collection, none is known
+	debug.SetGCPercent(max(1, int(100*max(leastRoom, held[1].Value.Uint64())/live)))
 	collected := new([1]*byte) // has a pointer, or would share its place with what lives longer
 	runtime.AddCleanup(collected, func(struct{}) { leaveRoom() }, struct{}{})
-}
-
-// percents returns by how many percent of what it holds the heap may grow, and by how many it should.
-func percents() (set, wanted int) {
-	held := []metrics.Sample{{Name: "/gc/gogc:percent"}, {Name: "/gc/heap/live:bytes"}, {Name: "/gc/scan/heap:bytes"}}
-	metrics.Read(held)
-	live := max(held[1].Value.Uint64(), 4<<20) // before the first collection, none is known
-	wanted = int(100 * max(leastRoom, held[2].Value.Uint64()) / live)
-	return int(held[0].Value.Uint64()), max(wanted-wanted%10, 10) // in steps, so that it is seldom another one
 }
