@@ -13,13 +13,13 @@ import (
 
 // commonPasswords has one password per line, in lower case. It is that of zxcvbn-ts (passwords/package.json names the
 // version, passwords/LICENSE the terms); `make passwords` writes it. To search all of it takes a fifth of a
-// millisecond, of the tens that hashing a password takes; split into lines, it would keep a megabyte of memory.
+// millisecond, and is done for twenty repeated units at most; split into lines, it would keep a megabyte of memory.
 //
 //go:embed passwords/common.txt
 var commonPasswords string
 
 // longestCommonPassword is more bytes than any common password has: no unit of a repetition is longer.
-const longestCommonPassword = 64
+const longestCommonPassword = 20
 
 // shortRepeated matches the unit of what the list leaves out: a few letters or digits, over and over.
 var shortRepeated = regexp.MustCompile(`^[a-z0-9]{1,3}$`)
@@ -31,7 +31,7 @@ func isCommonPassword(password string) bool {
 	folded := strings.ToLower(password)
 	isCommon := func(text string) bool {
 		line := text + "\n"
-		return !strings.Contains(text, "\n") &&
+		return len(text) <= longestCommonPassword && !strings.Contains(text, "\n") &&
 			(strings.HasPrefix(commonPasswords, line) || strings.Contains(commonPasswords, "\n"+line))
 	}
 	if isCommon(folded) {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -102,6 +104,22 @@ func TestAPasswordThatCanBeGuessedIsRefused(t *testing.T) {
 			_, err := s.SignUp(t.Context(), auth.SignUpRequest{Email: fmt.Sprintf("ada%d@example.com", i), Password: typed, Name: &name}, client)
 			if err != nil {
 				t.Errorf("%s: %v", typed.Reveal(), err)
+			}
+		}
+	})
+}
+
+func TestTheLongestOfTheCommonPasswordsAreRefused(t *testing.T) {
+	text, err := os.ReadFile("passwords/common.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	passwords := strings.Fields(string(text))
+	slices.SortFunc(passwords, func(a, b string) int { return len(b) - len(a) })
+	each(t, func(t *testing.T, s *service) {
+		for _, typed := range passwords[:20] {
+			if err := s.signUp(t, email, auth.Secret(typed)); !isWeak(err) {
+				t.Errorf("%s: got %v, want a weak password", typed, err)
 			}
 		}
 	})
