@@ -242,7 +242,8 @@ func (s *Server) create(more []string) error {
 
 func (s *Server) start() error {
 	// The shell waits for the end of its input, and then ends the server, and removes it if this process did not let it go.
-	cmd, err := s.command("/bin/sh", "-c", `"$@" </dev/null & read -r keep; kill -QUIT $! 2>/dev/null; wait; [ "$keep" ] || rm -rf "$0"`,
+	// Who interrupts this process, at a terminal, means it as little as the server.
+	cmd, err := s.command("/bin/sh", "-c", `trap '' INT HUP TERM; "$@" </dev/null & read -r keep; kill -QUIT $! 2>/dev/null; wait; [ "$keep" ] || rm -rf "$0"`,
 		s.folder, s.Program("postgres"), "-D", s.data())
 	if err != nil {
 		return err
