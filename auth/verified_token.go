@@ -9,14 +9,14 @@ import (
 	"github.com/google/uuid"
 )
 
-// maxVerifiedTokens is how many access tokens a server remembers to be genuine. Each takes 140 bytes; one that was
+// maxVerifiedTokens is how many access tokens a server remembers to be genuine. Each takes 164 bytes, from the start; one that was
 // forgotten costs another look at its signature.
 const maxVerifiedTokens = 1 << 14
 
 // verifiedToken is what an access token says whose signature and claims were found good. It has no pointers, so that the
 // garbage collector does not look at what is remembered, which it would do most of its time.
 type verifiedToken struct {
-	signedWith          [43]byte // the key's id
+	signedWith          [43]byte // the key's id, a thumbprint (RFC 7638) in base64url
 	sessionID, userID   uuid.UUID
 	generation          uint32
 	issuedAt, expiresAt int64 // as NumericDate: seconds since 1970

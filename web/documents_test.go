@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -191,7 +192,7 @@ func heapDump(t *testing.T) []byte {
 		t.Fatal(err)
 	}
 	dump, err := os.ReadFile(file.Name())
-	if err != nil {
+	if err := errors.Join(err, os.Remove(file.Name())); err != nil {
 		t.Fatal(err)
 	}
 	return dump

@@ -2,5 +2,5 @@
 
 package web_test
 
-// slower is how many times what Go code may take is what it may take without the race detector.
+// slower is how many times as long Go code may take with the race detector.
 const slower = 5

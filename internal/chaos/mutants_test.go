@@ -117,7 +117,7 @@ func cachedSession(ctx context.Context, store Store, id uuid.UUID) (*SessionStat
 
 func TestTheCheckerFindsEveryMutantWithinAMinute(t *testing.T) {
 	if testing.Short() {
-		t.Skip("starts many processes; `make test` does it")
+		t.Skip("starts many processes; `make test` does it for some, `make soak` for all")
 	}
 	for _, m := range mutants {
 		if m.soak && !*soakFlag {
